@@ -1,0 +1,162 @@
+"""From draws to the batches of one process, gathered ahead by threads if asked.
+
+Shapes: B rows of a batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from polytask.data.batch import Batch, collate
+from polytask.data.encoded import EncodedSplit
+from polytask.data.stream import Draw, Stream
+from polytask.errors import InputError, unknown
+
+__all__ = ["Loader", "Step"]
+
+AHEAD = 4
+"""Steps that each worker may gather before they are needed."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one process computes in one optimiser step.
+
+    Args:
+        index: number of the step, from 0.
+        batches: the batches of this process: several when gradients are accumulated, when a step
+            draws several data sets; none when the step carries nothing for this process.
+        totals: task -> sum of its loss weights over all batches of all processes. A loss that is
+            divided by it is the mean over the whole step, wherever its parts are computed.
+    """
+
+    index: int
+    batches: list[Batch]
+    totals: dict[str, float]
+
+
+class Loader:
+    """The steps of one process.
+
+    Args:
+        stream: draws the rows of all processes.
+        tasks: the tasks to carry; rows with no target of any of them are left out. All by default.
+        rank: number of this process, from 0.
+        processes: number of processes.
+        micro_batches: parts into which a batch is cut to save memory (gradient accumulation).
+        uncut: data sets with a loss of the whole batch: each process computes all of their rows,
+            and its losses count for one share among the processes.
+        workers: threads that gather batches ahead; 0 gathers when asked.
+
+    Raises:
+        InputError: an unknown task or data set, or a number out of its range.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        tasks: Iterable[str] | None = None,
+        rank: int = 0,
+        processes: int = 1,
+        micro_batches: int = 1,
+        uncut: Iterable[str] = (),
+        workers: int = 0,
+    ) -> None:
+        if not 0 <= rank < processes or micro_batches < 1 or workers < 0:
+            raise InputError(
+                f"loader: rank {rank} of {processes} processes, {micro_batches} micro-batches and "
+                f"{workers} workers make no sense"
+            )
+        self.stream, self.workers = stream, workers
+        parts, first = processes * micro_batches, rank * micro_batches
+        self._parts = [slice(first + i, None, parts) for i in range(micro_batches)]
+        self._uncut, self._processes = frozenset(uncut), processes
+        for name in self._uncut - set(stream.splits):
+            raise unknown("data set", name, stream.splits, where="loader")
+        self._splits = _narrowed(stream.splits, tasks)
+        # Found here, once: `index` of a split is then ready when the workers read it.
+        self._labelled = {name: _labelled(split) for name, split in self._splits.items()}
+
+    def __iter__(self) -> Iterator[Step]:
+        if self.workers:
+            yield from self._ahead()
+        while True:
+            yield self._step(self.stream.draw())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state of the stream: steps that were gathered ahead do not count as drawn."""
+        return self.stream.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where another loader stood; takes effect when iteration starts anew."""
+        self.stream.load_state_dict(state)
+
+    def _ahead(self) -> Iterator[Step]:
+        scout = self.stream.fork()
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="polytask-loader")
+        waiting: deque[tuple[Draw, Future[Step]]] = deque()
+        try:
+            while True:
+                while len(waiting) < self.workers * AHEAD:
+                    draw = scout.draw()
+                    waiting.append((draw, pool.submit(self._step, draw)))
+                draw, future = waiting.popleft()
+                step = future.result()
+                self.stream.follow(draw)
+                yield step
+        finally:
+            # Not waiting: this may run in the garbage collector, even in a thread of the pool.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _step(self, draw: Draw) -> Step:
+        rows = {name: self._useful(name, drawn) for name, drawn in draw.rows.items()}
+        rows = {name: kept for name, kept in rows.items() if len(kept)}
+        whole = {name: kept for name, kept in rows.items() if name in self._uncut}
+        batches = self._collate(whole)
+        for part in self._parts:
+            batches += self._collate({n: kept[part] for n, kept in rows.items() if n not in whole})
+        return Step(draw.step, batches, self._totals(rows))
+
+    def _collate(self, rows: Mapping[str, Tensor]) -> list[Batch]:
+        parts = [(self._splits[name], kept) for name, kept in rows.items() if len(kept)]
+        if self.stream.options.joined:
+            return [collate(parts)] if parts else []
+        return [collate([part]) for part in parts]
+
+    def _useful(self, name: str, rows: Tensor) -> Tensor:
+        labelled = self._labelled[name]
+        return rows if labelled is None else rows[labelled[rows]]
+
+    def _totals(self, rows: Mapping[str, Tensor]) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for name, kept in rows.items():
+            copies = self._processes if name in self._uncut else 1
+            for task, total in self._splits[name].index.totals(kept).items():
+                totals[task] = copies * total
+        return totals
+
+
+def _narrowed(
+    splits: Mapping[str, EncodedSplit], tasks: Iterable[str] | None
+) -> dict[str, EncodedSplit]:
+    if tasks is None:
+        return dict(splits)
+    names = list(tasks)
+    known = {task for split in splits.values() for task in split.targets}
+    for name in names:
+        if name not in known:
+            raise unknown("task", name, known, where="loader")
+    return {name: split.only(names) for name, split in splits.items()}
+
+
+def _labelled(split: EncodedSplit) -> Tensor | None:
+    """``[N]`` true where any task has a target; None when that is everywhere."""
+    labelled = split.index.labelled
+    return None if bool(labelled.all()) else labelled

@@ -1,0 +1,77 @@
+"""Which data set is drawn next: the abstract mixture.
+
+Shapes: M data sets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from polytask.errors import InputError
+
+__all__ = ["Mixture", "Probabilities", "normalised"]
+
+
+@dataclass(frozen=True)
+class Probabilities:
+    """The probability of each data set during a phase.
+
+    Args:
+        names: the data sets.
+        values: ``[M]`` their probabilities; they add up to 1.
+        until: the first step at which they no longer hold; None for never.
+        in_turn: draw in rotation among the data sets of positive probability instead of at random.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    until: int | None = None
+    in_turn: bool = False
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """The data sets of positive probability."""
+        return frozenset(name for name, p in zip(self.names, self.values, strict=True) if p > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixture(ABC):
+    """A rule that gives each data set the probability with which it is drawn."""
+
+    @abstractmethod
+    def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
+        """The probabilities that hold at a step.
+
+        Args:
+            step: number of the step, from 0.
+            sizes: data set -> number of training examples.
+
+        Raises:
+            InputError: the mixture names a data set that does not exist.
+        """
+
+    def drawn(self, sizes: Mapping[str, int]) -> frozenset[str]:
+        """The data sets that are drawn at any step; those of the first step by default.
+
+        Args:
+            sizes: as in `at`.
+        """
+        return self.at(0, sizes).drawn
+
+
+def normalised(sizes: Mapping[str, int], weights: np.ndarray) -> Probabilities:
+    """Weights as probabilities.
+
+    Raises:
+        InputError: a weight is negative or all are zero.
+    """
+    if (weights < 0).any() or not np.isfinite(weights).all() or weights.sum() <= 0:
+        raise InputError(
+            f"mixture: weights must be finite, not negative and not all zero, got "
+            f"{dict(zip(sizes, weights.tolist(), strict=True))}"
+        )
+    return Probabilities(tuple(sizes), weights / weights.sum())

@@ -1,0 +1,53 @@
+"""What every source is: a description of files that can be read into a table."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polytask.data.table import Table
+from polytask.errors import InputError
+
+__all__ = ["Source", "checked_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """A type of file and how it is written; the fields of a subclass are its options.
+
+    See Also:
+        polytask.data.sources.SOURCES: the sources by name.
+    """
+
+    @abstractmethod
+    def read(self, path: Path | None, *, like: Table | None = None) -> Table:
+        """Read one file (or folder).
+
+        Args:
+            path: the file; None only for sources that need none.
+            like: the table of the first (training) file. A column that is text there is text here,
+                a column of numbers there holds numbers here.
+
+        Raises:
+            InputError: the file is missing, empty, damaged or of another type, or a cell does not
+                fit; names the file and, where there is one, the line and the column.
+        """
+
+
+def checked_table(
+    columns: Mapping[str, np.ndarray], origin: str, lines: np.ndarray | None = None
+) -> Table:
+    """A table with at least one column and one row.
+
+    Raises:
+        InputError: there is nothing in it.
+    """
+    where = {} if lines is None else {"lines": lines}
+    table = Table(columns, origin, **where)
+    if not len(table):
+        raise InputError(f"{origin}: there are no rows in it")
+    return table

@@ -1,0 +1,125 @@
+"""Which rows train, which choose, which judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from polytask.data.allotment import by_group, by_stratum, shares
+from polytask.data.table import Table
+from polytask.errors import InputError, unknown
+
+__all__ = ["SPLITS", "Split"]
+
+SPLITS = ("train", "validation", "test")
+"""The names of the splits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """How rows of one table are told apart into train, validation and test.
+
+    Either by a column, or at random by fractions.
+
+    Args:
+        fractions: split -> share of the rows; the shares must add up to 1.
+        seed: of the random assignment.
+        stratify: a column whose values get the same shares in every split, to within one row.
+        group: a column whose equal values never fall on two sides; the shares of the rows are as
+            near to the fractions as the groups allow. Missing values are one group.
+        column: a column that tells the split of each row.
+        values: split -> the value in that column; the split's own name by default.
+
+    Raises:
+        InputError: both ways or neither are given, the fractions do not add up to 1, a split name
+            is unknown, two splits have one value, or an option does not belong to the chosen way.
+    """
+
+    fractions: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    stratify: str | None = None
+    group: str | None = None
+    column: str | None = None
+    values: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.fractions) == (self.column is not None):
+            raise InputError("split: give either fractions or a column")
+        for name in (*self.fractions, *self.values):
+            if name not in SPLITS:
+                raise unknown("split", name, SPLITS, where="split")
+        if self.fractions:
+            self._check_fractions()
+        else:
+            self._check_column()
+
+    def _check_fractions(self) -> None:
+        if not all(0 <= share <= 1 for share in self.fractions.values()):
+            raise InputError(f"split: fractions must be in [0, 1], got {dict(self.fractions)}")
+        if abs(sum(self.fractions.values()) - 1) > 1e-6:
+            total = sum(self.fractions.values())
+            raise InputError(f"split: fractions add up to {total:g}, not to 1")
+        if self.stratify and self.group:
+            raise InputError("split: stratify and group exclude each other")
+        if self.values:
+            raise InputError("split: values need a column")
+
+    def _check_column(self) -> None:
+        if self.stratify or self.group:
+            raise InputError("split: stratify and group need fractions, not a column")
+        if len(self._names()) < len(SPLITS):
+            raise InputError(f"split: two splits have the same value: {self._wanted()}")
+
+    def apply(self, table: Table) -> dict[str, Table]:
+        """Split name -> its rows, in their original order.
+
+        Raises:
+            InputError: a column is absent, a value in the split column belongs to no split, or a
+                split that was asked for gets no row.
+        """
+        assigned = self._by_column(table) if self.column else self._at_random(table)
+        rows = {name: np.flatnonzero(assigned == name) for name in SPLITS}
+        for name in SPLITS:
+            if not len(rows[name]) and (self.fractions.get(name, 0) > 0 or name in self.values):
+                raise InputError(f"{table.origin}: split {name!r} gets none of {len(table)} rows")
+        return {name: table.take(chosen) for name, chosen in rows.items() if len(chosen)}
+
+    def _wanted(self) -> dict[str, str]:
+        """Split -> the value in the column."""
+        return {name: _text(self.values.get(name, name)) for name in SPLITS}
+
+    def _names(self) -> dict[str, str]:
+        return {value: name for name, value in self._wanted().items()}
+
+    def _by_column(self, table: Table) -> np.ndarray:
+        values, names = table.column(str(self.column)), self._names()
+        for row, value in enumerate(values):
+            if _text(value) not in names:
+                raise InputError(
+                    f"{table.place(row)}: column {self.column!r} is {value!r}, "
+                    f"expected one of {list(names)}"
+                )
+        return np.array([names[_text(value)] for value in values], dtype=object)
+
+    def _at_random(self, table: Table) -> np.ndarray:
+        rng = np.random.default_rng(self.seed)
+        if self.group:
+            return by_group(_codes(table.column(self.group)), self.fractions, rng)
+        if self.stratify:
+            return by_stratum(_codes(table.column(self.stratify)), self.fractions, rng)
+        return shares(rng.permutation(len(table)), self.fractions)
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    """The number of each row's value among the distinct values."""
+    texts = [_text(value) for value in values]
+    number = {value: index for index, value in enumerate(sorted(set(texts)))}
+    return np.array([number[value] for value in texts], dtype=np.int64)
+
+
+def _text(value: object) -> str:
+    """A value as text; a whole number is written alike in a column of integers and of floats."""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)  # type: ignore[call-overload]

@@ -1,0 +1,17 @@
+"""Backbones: what reads the input. One file each."""
+
+from polytask.models.backbones.base import Backbone, BackboneOptions
+from polytask.registry import Registry
+
+__all__ = ["BACKBONES", "Backbone", "BackboneOptions"]
+
+BACKBONES: Registry[BackboneOptions] = Registry(
+    "backbone",
+    {
+        "audio": "polytask.models.backbones.audio:AudioOptions",
+        "linear": "polytask.models.backbones.tabular:Linear",
+        "mlp": "polytask.models.backbones.tabular:MLPOptions",
+        "resnet": "polytask.models.backbones.resnet:ResNetOptions",
+        "transformer": "polytask.models.backbones.transformer:TransformerOptions",
+    },
+)

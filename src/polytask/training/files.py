@@ -1,0 +1,119 @@
+"""Files and folders that are either whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from polytask.errors import InputError, RunError
+
+__all__ = ["MANIFEST", "verify", "whole_folder", "write_json", "write_text"]
+
+MANIFEST = "manifest.json"
+"""The file in a folder that holds the checksum of every other file of it."""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that at any moment the old or the new content is there, whole.
+
+    Raises:
+        RunError: it cannot be written (for example: the disk is full); the old file stays.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, as `write_text` does."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A new folder to write into; it appears under its name, with checksums, when all is written.
+
+    Raises:
+        RunError: something cannot be written; nothing appears, and an older folder of that name stays.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        _write_manifest(partial)
+        for file in partial.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        _swap(partial, path)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put a folder under a name; one that had the name before goes only when the new one is there."""
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.replace(old)
+    new.replace(path)
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def verify(folder: Path) -> None:
+    """Check every file of a folder against its checksum.
+
+    Raises:
+        InputError: a file is absent, cut short or altered; names it.
+    """
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        raise InputError(f"{folder}: no {MANIFEST}: the folder is not whole")
+    try:
+        sums = json.loads(manifest.read_text())
+    except ValueError as error:
+        raise InputError(f"{manifest}: not readable: {error}") from error
+    for name, expected in sums.items():
+        file = folder / name
+        if not file.exists():
+            raise InputError(f"{file}: absent, but listed in {MANIFEST}")
+        if _checksum(file) != expected:
+            raise InputError(f"{file}: truncated or altered: its checksum differs from {MANIFEST}")
+
+
+def _write_manifest(folder: Path) -> None:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    sums = {file.relative_to(folder).as_posix(): _checksum(file) for file in files}
+    (folder / MANIFEST).write_text(json.dumps(sums, indent=2) + "\n")
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
