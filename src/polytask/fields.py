@@ -30,7 +30,7 @@ class Dense:
 
     def take(self, rows: Tensor) -> Tensor:
         """The rows at positions ``rows [B]``: ``[B, ...]``."""
-        return self.values[rows]
+        return self.values.index_select(0, rows)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,11 @@ class Ragged:
         """One row without padding: ``[L, ...]``."""
         return self.values[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
+    def row_sums(self, values: Tensor) -> Tensor:
+        """``[N]`` the sums over each row of values stored as this column's, ``[sum of L]``."""
+        owner = torch.repeat_interleave(torch.arange(len(self)), self.lengths)
+        return values.new_zeros(len(self)).index_add_(0, owner, values)
+
     @staticmethod
     def from_rows(rows: Sequence[Tensor], *, fill: float = 0) -> Ragged:
         """Store sequences end to end; there must be at least one row."""
@@ -96,6 +101,13 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def measured(self) -> Tensor:
+        """``[N]`` true for rows with at least one measured target."""
+        if isinstance(self.mask, Ragged):
+            return self.mask.row_sums(self.mask.values.float()) > 0
+        return self.mask.values.reshape(len(self.mask), -1).any(dim=1)
 
 
 class TextEncoder(Protocol):

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from polytask.data import EncodedSplit, Table, evaluation_batches
 from polytask.data.inputs import Input
-from polytask.errors import InputError, unknown
-from polytask.training.model_folder import SavedModel, load_model
+from polytask.errors import InputError
+from polytask.training.model_folder import SavedModel, load_model, model_folder
 
-__all__ = ["Predictor", "load"]
+__all__ = ["Predictor", "load", "model_folder"]
 
 
 def load(folder: str | Path, *, seed: int | None = None, trust: bool = False) -> Predictor:
@@ -30,26 +30,6 @@ def load(folder: str | Path, *, seed: int | None = None, trust: bool = False) ->
         InputError: there is no trained model, or a file of it is truncated or altered.
     """
     return Predictor(load_model(model_folder(Path(folder), seed=seed), trust=trust))
-
-
-def model_folder(folder: Path, *, seed: int | None = None) -> Path:
-    """The model folder inside the folder of a run.
-
-    Raises:
-        InputError: there is none, or none of this seed.
-    """
-    if (folder / "model.json").is_file():
-        return folder
-    if (folder / "model" / "model.json").is_file():
-        return folder / "model"
-    found = {int(path.parent.name.removeprefix("seed-")): path for path in folder.glob("multi/seed-*/model")}
-    if not found:
-        raise InputError(f"{folder}: holds no trained model")
-    if seed is None:
-        return found[min(found)]
-    if seed not in found:
-        raise unknown("seed", seed, found, where=str(folder))
-    return found[seed]
 
 
 class Predictor:
@@ -70,21 +50,27 @@ class Predictor:
         self.tasks = saved.model.tasks
 
     def predict(
-        self, examples: Sequence[Any] | Table, *, tasks: Iterable[str] | None = None, scores: bool = False
+        self,
+        examples: Sequence[Any] | Table,
+        *,
+        tasks: Iterable[str] | None = None,
+        scores: bool = False,
     ) -> list[dict[str, Any]]:
         """Predictions of each example.
 
         Args:
-            examples: mappings from column to value, bare values if the model reads one column, or a table.
-            tasks: names of the tasks to predict; by default all whose input columns the examples have.
-            scores: give ``{"value": ..., "scores": ...}`` instead of the value alone: probabilities of
-                the classes, values in the target's unit for regression.
+            examples: mappings from column to value, bare values if the model reads one column, or a
+                table.
+            tasks: names of the tasks to predict; by default all whose input columns the examples
+                have.
+            scores: give ``{"value": ..., "scores": ...}`` instead of the value alone: probabilities
+                of the classes, values in the target's unit for regression.
 
         Returns:
             One mapping per example: task -> plain Python value.
 
         Raises:
-            InputError: an unknown task, no examples, or examples without the columns that a task reads.
+            InputError: an unknown task, or examples without the columns that a task reads.
         """
         if len(examples) == 0:
             return []
@@ -94,7 +80,9 @@ class Predictor:
             for name, found in self._scores(source, table, names).items():
                 values = self.tasks[name].output.decode(found)
                 for result, value, score in zip(results, values, found, strict=True):
-                    result[name] = {"value": value, "scores": np.asarray(score).tolist()} if scores else value
+                    result[name] = (
+                        {"value": value, "scores": np.asarray(score).tolist()} if scores else value
+                    )
         return [{name: result[name] for name in self.tasks if name in result} for result in results]
 
     def _grouped(
@@ -114,8 +102,12 @@ class Predictor:
             else:
                 groups.append((source, [name]))
         if not groups:
-            wanted = sorted({column for source in self.saved.inputs.values() for column in source.columns})
-            raise InputError(f"the examples have none of the columns that the model reads: {wanted}")
+            wanted = sorted(
+                {column for source in self.saved.inputs.values() for column in source.columns}
+            )
+            raise InputError(
+                f"the examples have none of the columns that the model reads: {wanted}"
+            )
         return groups
 
     def _scores(self, source: Input, table: Table, names: Sequence[str]) -> dict[str, Any]:
@@ -130,8 +122,14 @@ class Predictor:
                 for name, output in self.model(moved.fields, rows).items():
                     found = self.tasks[name].output.scores(output).float().cpu().numpy()
                     words = self.tasks[name].output.level == "word"
-                    lengths = moved.fields["word_starts.length"].tolist() if words else [None] * len(batch)
-                    for position, row, length in zip(batch.ids.tolist(), found, lengths, strict=True):
+                    lengths = (
+                        moved.fields["word_starts.length"].tolist()
+                        if words
+                        else [None] * len(batch)
+                    )
+                    for position, row, length in zip(
+                        batch.ids.tolist(), found, lengths, strict=True
+                    ):
                         gathered[name][position] = row[:length] if words else row
         return {
             name: rows if self.tasks[name].output.level == "word" else np.stack(rows)

@@ -39,9 +39,9 @@ def seed_all(seed: int, *purpose: str | int) -> None:
     after a resume, whatever was computed in between.
     """
     number = int(seeded(seed, *purpose).integers(2**63))
-    # torch.manual_seed also queues a call, with a stack trace, for each accelerator that is not in use.
+    # torch.manual_seed would also queue a call, with a stack trace, for every idle accelerator.
     torch.default_generator.manual_seed(number)
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(number)
     np.random.seed(number % 2**32)  # noqa: NPY002 - for users' code that draws from it
     random.seed(number)

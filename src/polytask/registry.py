@@ -80,9 +80,8 @@ class Registry(Generic[T]):
         options = {"type": spec} if isinstance(spec, str) else dict(spec)
         name = options.pop("type", None)
         if not isinstance(name, str):
-            raise InputError(
-                f"{_prefix(where)}expected a {self.kind} name or a mapping with 'type', got {spec!r}"
-            )
+            wanted = f"a {self.kind} name or a mapping with 'type'"
+            raise InputError(f"{_prefix(where)}expected {wanted}, got {spec!r}")
         cls = self.get(name, where=where, trust=trust)
         return construct(cls, options, kind=f"option of {self.kind} {name!r}", where=where)
 
@@ -113,7 +112,7 @@ def construct(cls: type[T], options: Mapping[str, Any], *, kind: str, where: str
 
     check_keys(cls, options, kind=kind, where=where)
     try:
-        return cast(T, _adapter(cls).validate_python(dict(options)))
+        return cast(T, _adapter(cast(type, cls)).validate_python(dict(options)))
     except ValidationError as error:
         raise InputError("; ".join(_explain(item, where) for item in error.errors())) from error
 

@@ -22,7 +22,7 @@ def shares(positions: np.ndarray, fractions: Mapping[str, float]) -> np.ndarray:
 def by_stratum(
     codes: np.ndarray, fractions: Mapping[str, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """``[N]`` the split of each row; every stratum has its shares to within one row, and so do all.
+    """``[N]`` the split of each row; every stratum has its shares to within one row, all to two.
 
     A stratum gives each split the whole part of its share. What is left of it goes to the splits
     that are furthest behind over all strata, so that many small strata do not add up to an error.

@@ -13,12 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from polytask.data.encoded import EncodedSplit
+from polytask.data.label_index import SPARSE
 from polytask.fields import Field, Ragged
 
 __all__ = ["Batch", "collate"]
-
-SPARSE = 0.5
-"""Below this share of labelled rows in a batch, a head sees its labelled rows only."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +84,18 @@ def _collate_one(split: EncodedSplit, rows: Tensor) -> Batch:
     targets: dict[str, Tensor] = {}
     masks: dict[str, Tensor] = {}
     weights: dict[str, Tensor] = {}
-    for task, positions in split.index.carried(rows).items():
-        sparse = len(positions) < SPARSE * len(rows)
-        picked = rows[positions] if sparse else rows
+    carried = split.index.carried(rows)
+    for task, positions in carried.positions.items():
+        sparse = positions.shape[0] < SPARSE * rows.shape[0]
         chosen[task] = positions if sparse else None
+        if sparse and task in carried.values:
+            targets[task], masks[task] = carried.values[task], carried.masks[task]
+            weights[task] = carried.weights[task]
+            continue
+        picked = rows.index_select(0, positions) if sparse else rows
         targets[task] = split.targets[task].values.take(picked)
         masks[task] = split.targets[task].mask.take(picked)
-        weights[task] = split.row_weights[task][picked]
+        weights[task] = split.row_weights[task].index_select(0, picked)
     return Batch(fields, rows, chosen, targets, masks, weights)
 
 

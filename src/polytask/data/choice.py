@@ -24,14 +24,22 @@ class Choice:
     Args:
         mixture: the rule by which data sets are drawn.
         sizes: data set -> number of training examples.
+        batches: data set -> number of batches into which they are cut.
         per_step: data sets per step, none twice; fewer where the mixture allows fewer.
         seed: of what is drawn at random.
     """
 
     def __init__(
-        self, mixture: Mixture, sizes: Mapping[str, int], *, per_step: int, seed: int
+        self,
+        mixture: Mixture,
+        sizes: Mapping[str, int],
+        batches: Mapping[str, int],
+        *,
+        per_step: int,
+        seed: int,
     ) -> None:
         self.mixture, self.sizes, self.per_step, self.seed = mixture, dict(sizes), per_step, seed
+        self._batches_per_example = np.array([batches[name] / sizes[name] for name in sizes])
         self._enter(0)
         self._block, self._numbers = -1, np.empty(0)
 
@@ -46,8 +54,10 @@ class Choice:
         """Ask the mixture for the probabilities that hold from a step on."""
         self._phase: Probabilities = self.mixture.at(step, self.sizes)
         self._since = step
-        self._cumulative = _cumulative(self._phase.values)
-        self._available = np.flatnonzero(self._phase.values > 0)
+        of_examples = self._phase.of_examples
+        self._weights = self._phase.values * (self._batches_per_example if of_examples else 1)
+        self._cumulative = _cumulative(self._weights)
+        self._available = np.flatnonzero(self._weights > 0)
 
     def _indices(self, step: int) -> list[int]:
         count = min(self.per_step, len(self._available))
@@ -62,7 +72,7 @@ class Choice:
     def _several(self, first: int, count: int, step: int) -> list[int]:
         """``count`` different data sets, each drawn by the probabilities of those that are left."""
         rng = seeded(self.seed, "further", step)
-        left, chosen = self._phase.values.copy(), [first]
+        left, chosen = self._weights.copy(), [first]
         while len(chosen) < count:
             left[chosen[-1]] = 0
             chosen.append(_hit(_cumulative(left), rng.random()))

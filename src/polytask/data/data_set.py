@@ -37,14 +37,11 @@ class DataSet:
 
     def __post_init__(self) -> None:
         if "train" not in self.tables:
-            raise InputError(
-                f"data set {self.name!r} has no training split, only {sorted(self.tables)}"
-            )
+            found = sorted(self.tables)
+            raise InputError(f"data set {self.name!r} has no training split, only {found}")
         for split, table in self.tables.items():
             if split not in SPLITS:
-                raise InputError(
-                    f"data set {self.name!r}: split {split!r} is not one of {list(SPLITS)}"
-                )
+                raise unknown("split", split, SPLITS, where=f"data set {self.name!r}")
             if len(table) == 0:
                 raise InputError(
                     f"data set {self.name!r}: split {split!r} has no row ({table.origin})"

@@ -64,7 +64,7 @@ class EncodedSplit:
     @cached_property
     def index(self) -> LabelIndex:
         """Which tasks each row carries."""
-        return LabelIndex.build(len(self), self.targets, self.loss_weights)
+        return LabelIndex.build(len(self), self.targets, self.row_weights, self.loss_weights)
 
 
 def encode_split(

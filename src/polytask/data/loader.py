@@ -112,8 +112,10 @@ class Loader:
                 self.stream.follow(draw)
                 yield step
         finally:
-            # Not waiting: this may run in the garbage collector, even in a thread of the pool.
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Not waiting: this may run in the garbage collector, even in a thread of the pool. The
+            # few batches that are waiting are gathered for nothing: to cancel them needs modules
+            # that are gone if the interpreter is ending.
+            pool.shutdown(wait=False)
 
     def _step(self, draw: Draw) -> Step:
         rows = {name: self._useful(name, drawn) for name, drawn in draw.rows.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,10 @@ __all__ = ["SPLITS", "Split"]
 
 SPLITS = ("train", "validation", "test")
 """The names of the splits."""
+REST = "*"
+"""Stands for all values of the split column that no split names."""
+Value = str | int | float
+"""A value of the split column."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,8 @@ class Split:
         group: a column whose equal values never fall on two sides; the shares of the rows are as
             near to the fractions as the groups allow. Missing values are one group.
         column: a column that tells the split of each row.
-        values: split -> the value in that column; the split's own name by default.
+        values: split -> the value or values in that column, or ``*`` for all that no other split
+            names; the split's own name by default.
 
     Raises:
         InputError: both ways or neither are given, the fractions do not add up to 1, a split name
@@ -42,7 +47,7 @@ class Split:
     stratify: str | None = None
     group: str | None = None
     column: str | None = None
-    values: Mapping[str, str | int | float] = field(default_factory=dict)
+    values: Mapping[str, Value | Sequence[Value]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if bool(self.fractions) == (self.column is not None):
@@ -69,8 +74,9 @@ class Split:
     def _check_column(self) -> None:
         if self.stratify or self.group:
             raise InputError("split: stratify and group need fractions, not a column")
-        if len(self._names()) < len(SPLITS):
-            raise InputError(f"split: two splits have the same value: {self._wanted()}")
+        wanted = [value for name in SPLITS for value in self._wanted(name)]
+        if len(set(wanted)) < len(wanted):
+            raise InputError(f"split: two splits have the same value: {wanted}")
 
     def apply(self, table: Table) -> dict[str, Table]:
         """Split name -> its rows, in their original order.
@@ -86,22 +92,22 @@ class Split:
                 raise InputError(f"{table.origin}: split {name!r} gets none of {len(table)} rows")
         return {name: table.take(chosen) for name, chosen in rows.items() if len(chosen)}
 
-    def _wanted(self) -> dict[str, str]:
-        """Split -> the value in the column."""
-        return {name: _text(self.values.get(name, name)) for name in SPLITS}
-
-    def _names(self) -> dict[str, str]:
-        return {value: name for name, value in self._wanted().items()}
+    def _wanted(self, split: str) -> list[str]:
+        """The values in the column that belong to a split."""
+        given = self.values.get(split, split)
+        return [_text(value) for value in ([given] if isinstance(given, Value) else given)]
 
     def _by_column(self, table: Table) -> np.ndarray:
-        values, names = table.column(str(self.column)), self._names()
+        names = {value: name for name in SPLITS for value in self._wanted(name)}
+        rest = names.pop(REST, None)
+        values = [_text(value) for value in table.column(str(self.column))]
         for row, value in enumerate(values):
-            if _text(value) not in names:
+            if rest is None and value not in names:
                 raise InputError(
                     f"{table.place(row)}: column {self.column!r} is {value!r}, "
                     f"expected one of {list(names)}"
                 )
-        return np.array([names[_text(value)] for value in values], dtype=object)
+        return np.array([names.get(value, rest) for value in values], dtype=object)
 
     def _at_random(self, table: Table) -> np.ndarray:
         rng = np.random.default_rng(self.seed)

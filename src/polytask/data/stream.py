@@ -53,8 +53,9 @@ class Stream:
     """Draws steps for ever; the same on every process, on any number of workers.
 
     Rows without a target of any task are never drawn. An epoch is the number of steps in which, on
-    average, as many batches are drawn as all data sets of the mixture have together; a small data
-    set starts anew as often as it is drawn and ends nothing.
+    average, as many batches are drawn as all data sets of the mixture have together: with a
+    proportional mixture every row once. A small data set starts anew as often as it is drawn and
+    ends nothing.
 
     Args:
         splits: data set -> its training split.
@@ -86,7 +87,10 @@ class Stream:
             name: _sampler(name, split, sizes[name], options.seed) for name, split in splits.items()
         }
         self._counts = {name: sampler.examples for name, sampler in self._samplers.items()}
-        self._choice = Choice(mixture, self._counts, per_step=self.per_step, seed=options.seed)
+        batches = {name: sampler.batches_per_epoch for name, sampler in self._samplers.items()}
+        self._choice = Choice(
+            mixture, self._counts, batches, per_step=self.per_step, seed=options.seed
+        )
         self.step = 0
 
     @property

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.data.label_index import row_sums
 from polytask.data.table import Table
 from polytask.errors import InputError
 from polytask.fields import Field, Ragged, Targets
@@ -101,5 +100,5 @@ def loss_weights(task: Task, targets: Targets) -> Tensor:
     """``[N]`` the sum of the loss weights of each row, class weights included."""
     weights = task.output.weights(targets.values.values, targets.mask.values)
     if isinstance(targets.mask, Ragged):
-        return row_sums(targets.mask, weights)
+        return targets.mask.row_sums(weights)
     return weights.reshape(len(weights), -1).sum(dim=1)

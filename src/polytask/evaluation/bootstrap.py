@@ -53,9 +53,21 @@ def bootstrap(
     return values
 
 
-def draw_counts(examples: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """How often each example is drawn in each resampling: chunks ``[r, U]`` of R rows in all."""
-    step = max(1, CHUNK // max(1, examples))
+def draw_counts(
+    examples: int, resamples: int, rng: np.random.Generator, *, entries: int = CHUNK
+) -> Iterator[np.ndarray]:
+    """How often each example is drawn in each resampling.
+
+    Args:
+        examples: U.
+        resamples: R.
+        rng: of the draws.
+        entries: most numbers of a chunk, at least one row of them.
+
+    Returns:
+        Chunks ``[r, U]``, R rows in all; each row adds up to U.
+    """
+    step = max(1, entries // max(1, examples))
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = rng.integers(examples, size=(rows, examples))

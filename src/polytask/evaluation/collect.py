@@ -22,11 +22,25 @@ __all__ = ["BatchLike", "collect", "evaluate_evidence"]
 class BatchLike(Protocol):
     """What evaluation needs of a batch, see `polytask.data.Batch`."""
 
-    fields: Mapping[str, Tensor]
-    ids: Tensor
-    rows: Mapping[str, Tensor | None]
-    targets: Mapping[str, Tensor]
-    masks: Mapping[str, Tensor]
+    @property
+    def fields(self) -> Mapping[str, Tensor]:
+        """Field -> ``[B, ...]``."""
+
+    @property
+    def ids(self) -> Tensor:
+        """``[B]`` positions in the split."""
+
+    @property
+    def rows(self) -> Mapping[str, Tensor | None]:
+        """Task -> ``[R]`` positions in the batch, None for all."""
+
+    @property
+    def targets(self) -> Mapping[str, Tensor]:
+        """Task -> ``[R, ...]``."""
+
+    @property
+    def masks(self) -> Mapping[str, Tensor]:
+        """Task -> as the targets."""
 
     def to(self, device: torch.device) -> Any:
         """The batch on a device."""

@@ -1,28 +1,22 @@
-"""A recipe as an experiment: every seed, the multi-task model and its matched single-task models."""
+"""A recipe as an experiment: every seed, the multi-task model, its matched single-task models."""
 
 from __future__ import annotations
 
-import platform
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
-from polytask.errors import InputError
-from polytask.recipe import Prepared, Recipe, prepare, recipe_text
-from polytask.tasks import TaskSet
-from polytask.training.files import write_json, write_text
-from polytask.training.processes import Processes
+from polytask.errors import InputError, unknown
+from polytask.experiment.claim import claim
+from polytask.experiment.environment import environment
 from polytask.experiment.run import Run
 from polytask.experiment.summary import summarise
-from polytask.training.trainer import Observer
+from polytask.recipe import Prepared, Recipe, prepare, recipe_text
+from polytask.tasks import TaskSet
+from polytask.training import Observer, Processes
+from polytask.training.files import write_json, write_text
 
 __all__ = ["Experiment"]
-
-PACKAGES = ("polytask", "torch", "numpy", "transformers", "accelerate", "safetensors")
-"""Packages whose versions are written beside a run."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,9 @@ class Experiment:
     folder: Path = Path()
     trust: bool = False
 
-    def train(self, *, resume: bool = False, observe: Callable[[Run], list[Observer]] | None = None) -> None:
+    def train(
+        self, *, resume: bool = False, observe: Callable[[Run], Sequence[Observer]] | None = None
+    ) -> None:
         """Train every run that is not done.
 
         Args:
@@ -49,46 +45,56 @@ class Experiment:
             observe: makes the observers of a run.
 
         Raises:
-            InputError: the folder holds another experiment, or this one and ``resume`` is not given.
+            InputError: the recipe or its data is wrong, the folder holds another experiment, or
+                this one and ``resume`` is not given; nothing was written.
             RunError: a run failed or was interrupted; the folder can be resumed.
         """
-        self._claim(resume=resume)
         processes = Processes(self.recipe.training.device)
+        claim(self.out, self.recipe, resume=resume)
         prepared = prepare(self.recipe, folder=self.folder, trust=self.trust)
-        if processes.is_main:
-            self._describe(prepared)
+        self._check(prepared)
+        processes.wait()  # nobody writes before everybody has looked at the folder
+        described = False
         for run in self.runs(prepared):
-            if not run.done:
-                run.train(processes, observe(run) if observe and processes.is_main else ())
+            if run.done:
+                run.tidy()
+                continue
+            watching = observe(run) if observe and processes.is_main else ()
+            # Made before anything is written: this is where the rest of a recipe proves wrong.
+            trainer = run.trainer(processes, watching)
+            if processes.is_main and not described:
+                self._describe(prepared)
+            described = True
+            run.train(trainer)
 
     def runs(self, prepared: Prepared) -> Iterator[Run]:
         """The runs of the experiment, in the order in which they are trained."""
         tasks = prepared.tasks
         for seed in self.recipe.seeds:
-            yield Run(prepared, tuple(tasks), seed, self.out / "multi" / f"seed-{seed}", self.trust)
+            yield self._run(prepared, tuple(tasks), seed, "multi")
         if self.recipe.baselines == "single_task" and len(tasks) > 1:
             for seed in self.recipe.seeds:
                 for name in tasks:
-                    folder = self.out / "single" / name / f"seed-{seed}"
-                    yield Run(prepared, with_dependencies(tasks, name), seed, folder, self.trust)
+                    yield self._run(
+                        prepared, with_dependencies(tasks, name), seed, f"single/{name}"
+                    )
 
-    def _claim(self, *, resume: bool) -> None:
-        """Make the folder ours, or refuse before anything is written."""
-        file = self.out / "recipe.yaml"
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"{self.out}: is a file, not a folder")
-        if not file.exists():
-            if self.out.is_dir() and any(self.out.iterdir()):
-                raise InputError(f"{self.out}: is not empty and holds no polytask run; choose another --out")
-            return
-        if file.read_text(encoding="utf-8") != recipe_text(self.recipe):
-            raise InputError(f"{self.out}: holds a run of another recipe; choose another --out")
-        if not resume:
-            raise InputError(f"{self.out}: already holds a run of this recipe; --resume goes on with it")
+    def _run(self, prepared: Prepared, tasks: tuple[str, ...], seed: int, place: str) -> Run:
+        folder = self.out / place / f"seed-{seed}"
+        return Run(prepared, tasks, seed, folder, trust=self.trust, base=self.folder)
+
+    def _check(self, prepared: Prepared) -> None:
+        """Refuse what would fail only after the training."""
+        for key in ("ranges", "reference"):
+            for name in getattr(self.recipe.select, key):
+                if name not in prepared.tasks:
+                    raise unknown("task", name, prepared.tasks, where=f"select.{key}")
+        if not any("test" in data.tables for data in prepared.data.values()):
+            raise InputError("data: no data set has a test split, so that nothing can be reported")
 
     def _describe(self, prepared: Prepared) -> None:
         write_text(self.out / "recipe.yaml", recipe_text(self.recipe))
-        write_json(self.out / "environment.json", environment())
+        write_json(self.out / "environment.json", environment(self.folder))
         write_json(self.out / "data.json", summarise(prepared))
 
 
@@ -99,14 +105,3 @@ def with_dependencies(tasks: TaskSet, name: str) -> tuple[str, ...]:
         if other in needed:
             needed.update(tasks[other].depends_on)
     return tuple(task for task in tasks if task in needed)
-
-
-def environment() -> Mapping[str, Any]:
-    """Versions and machine of a run."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {"python": sys.version.split()[0], "system": platform.platform(), "packages": versions}

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from polytask.data import EncodedSplit, Loader, evaluation_batches
-from polytask.evaluation import collect, evaluate_evidence, save_evidence
+from polytask.data import EncodedSplit, Loader
+from polytask.experiment.results import write_model, write_summary, write_test
 from polytask.models import MultiTaskModel
 from polytask.recipe import Prepared
-from polytask.tasks import TaskSet
-from polytask.training.files import write_json
-from polytask.training.model_folder import SavedModel, save_model
-from polytask.training.processes import Processes
-from polytask.training.trainer import Observer, Trainer
+from polytask.registry import plain
+from polytask.training import Observer, Processes, Trainer, TrainingOptions
+from polytask.training.checkpoint import Checkpoints
+from polytask.training.warm_start import warm_start
 
 __all__ = ["Run"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Run:
     """Trains some tasks of a recipe on the recipe's whole mixture.
 
     The steps are those of the whole mixture whatever the tasks: a single-task run sees, at the same
-    step and learning rate, the rows of the multi-task run that have a target of its task, and leaves
-    out the steps that have none. So it is matched in data, order and number of updates.
+    step and learning rate, the rows of the multi-task run that have a target of its task, and
+    leaves out the steps that have none. So it is matched in data, order and number of updates.
 
     Args:
         prepared: the recipe with its data.
@@ -35,6 +36,7 @@ class Run:
         seed: of initial values, order and noise.
         folder: of this run.
         trust: the recipe may name the user's own code.
+        base: relative paths of the recipe start here.
     """
 
     prepared: Prepared
@@ -42,80 +44,104 @@ class Run:
     seed: int
     folder: Path
     trust: bool = False
+    base: Path = Path()
+    _notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def done(self) -> bool:
         """Whether the run has finished and its results are written."""
         return (self.folder / "run.json").is_file()
 
-    def train(self, processes: Processes, observers: Iterable[Observer] = ()) -> None:
+    def tidy(self) -> None:
+        """Remove the checkpoints of a run that is done."""
+        Checkpoints(self.folder / "checkpoints", keep=1).remove()
+
+    def trainer(self, processes: Processes, observers: Sequence[Observer] = ()) -> Trainer:
+        """Everything that training needs; writes nothing.
+
+        Raises:
+            InputError: model, mixture or training options of the recipe are wrong.
+        """
+        recipe = self.prepared.recipe
+        model = self._model()
+        train = self.prepared.encode("train", model)
+        loader = Loader(
+            self.prepared.stream(train, seed=self.seed, trust=self.trust),
+            tasks=model.tasks,
+            rank=processes.rank,
+            processes=processes.count,
+            micro_batches=recipe.training.micro_batches,
+            uncut={task.data for task in model.tasks.values() if task.output.scope == "batch"},
+            workers=recipe.training.workers,
+        )
+        validation = self._split("validation", model)
+        return Trainer(
+            model,
+            loader,
+            self._options(model, validation),
+            self.folder,
+            validation=validation,
+            select=recipe.select,
+            seed=self.seed,
+            processes=processes,
+            observers=(*observers, *self._trackers(processes)),
+        )
+
+    def train(self, trainer: Trainer) -> None:
         """Train, or go on from the newest checkpoint, then test and write everything.
 
         Raises:
             RunError: see `Trainer.fit`.
         """
-        started = time.monotonic()
+        trainer.resume()
+        trainer.fit()
+        if trainer.processes.is_main:
+            write_test(trainer, self._split("test", trainer.model), self.folder)
+            write_model(trainer.model, self.prepared, self.folder / "model")
+            notes = {"seed": self.seed, **self._notes}
+            write_summary(trainer, notes, self.folder / "run.json")
+            trainer.checkpoints.remove()
+        trainer.processes.wait()
+
+    def _model(self) -> MultiTaskModel:
         tasks = self.prepared.tasks.only(self.tasks)
         model = self.prepared.model(tasks, seed=self.seed, trust=self.trust)
-        trainer = self._trainer(model, tasks, processes, tuple(observers))
-        trainer.resume()
-        progress = trainer.fit()
-        if processes.is_main:
-            self._test(trainer, tasks)
-            self._save(model)
-            summary = {
-                "seed": self.seed,
-                "tasks": list(tasks),
-                "steps": progress.step,
-                "best_step": progress.best_step,
-                "best_score": progress.best_score,
-                "seconds": round(time.monotonic() - started, 2),
-                "parameters": sum(p.numel() for p in model.parameters()),
-            }
-            write_json(self.folder / "run.json", summary)
-            trainer.checkpoints.remove()
-        processes.wait()
+        source = self.prepared.recipe.model.warm_start
+        if source is not None:
+            found = warm_start(model, self.base / source, seed=self.seed)
+            logger.info("%s: %s", self.folder, found)
+            self._notes["warm_start"] = plain(found)
+        return model
 
-    def _trainer(
-        self, model: MultiTaskModel, tasks: TaskSet, processes: Processes, observers: tuple[Observer, ...]
-    ) -> Trainer:
-        recipe = self.prepared.recipe
-        stream = self.prepared.stream(self.prepared.encode("train", model), seed=self.seed, trust=self.trust)
-        loader = Loader(
-            stream,
-            tasks=tasks,
-            rank=processes.rank,
-            processes=processes.count,
-            micro_batches=recipe.training.micro_batches,
-            uncut={task.data for task in tasks.values() if task.output.scope == "batch"},
-            workers=recipe.training.workers,
-        )
-        return Trainer(
-            model,
-            loader,
-            recipe.training,
-            self.folder,
-            validation=self._split("validation", model, tasks),
-            select=recipe.select,
-            seed=self.seed,
-            processes=processes,
-            observers=observers,
+    def _options(
+        self, model: MultiTaskModel, validation: Mapping[str, EncodedSplit]
+    ) -> TrainingOptions:
+        """The recipe's options, without those about tasks that this run does not have."""
+        options = self.prepared.recipe.training
+        if set(self.tasks) == set(self.prepared.tasks):
+            return options
+        names = [name for name, _ in model.named_parameters()]
+
+        def there(start: str) -> bool:
+            return any(name.startswith(start) for name in names)
+
+        return replace(
+            options,
+            freeze=[start for start in options.freeze if there(start)],
+            learning_rates={k: v for k, v in options.learning_rates.items() if there(k)},
+            patience=options.patience if validation else None,
         )
 
-    def _split(self, split: str, model: MultiTaskModel, tasks: TaskSet) -> Mapping[str, EncodedSplit]:
-        encoded = {name: found.only(tasks) for name, found in self.prepared.encode(split, model).items()}
-        return {name: found for name, found in encoded.items() if found.targets}
+    def _trackers(self, processes: Processes) -> Sequence[Observer]:
+        names = self.prepared.recipe.training.track
+        if not names or not processes.is_main:
+            return ()
+        from polytask.training.trackers import make_trackers
 
-    def _test(self, trainer: Trainer, tasks: TaskSet) -> None:
-        results: dict[str, Any] = {}
-        for split in self._split("test", trainer.model, tasks).values():
-            found = collect(trainer.model, tasks, evaluation_batches(split), device=trainer.device)
-            for name, evidence in found.items():
-                save_evidence(evidence, self.folder / "test" / f"{name}.npz")
-            results.update(evaluate_evidence(tasks, found))
-        write_json(self.folder / "test.json", {name: results[name] for name in tasks if name in results})
+        return make_trackers(names, self.folder)
 
-    def _save(self, model: MultiTaskModel) -> None:
-        spec = self.prepared.recipe.model
-        inputs = {name: data.input for name, data in self.prepared.data.items()}
-        save_model(SavedModel(model, inputs, spec.backbone, spec.sharing), self.folder / "model")
+    def _split(self, split: str, model: MultiTaskModel) -> dict[str, EncodedSplit]:
+        """Data set -> split with the targets of this run, for those that have any."""
+        encoded = self.prepared.encode(split, model)
+        narrowed = {name: found.only(model.tasks) for name, found in encoded.items()}
+        return {name: found for name, found in narrowed.items() if found.index.labelled.any()}

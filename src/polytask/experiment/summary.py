@@ -34,7 +34,9 @@ def summarise(prepared: Prepared) -> dict[str, Any]:
 
 
 def _labelled(task: Task, data: DataSet) -> dict[str, int]:
-    return {split: count_labelled(target_values(table, task)) for split, table in data.tables.items()}
+    return {
+        split: count_labelled(target_values(table, task)) for split, table in data.tables.items()
+    }
 
 
 def count_labelled(values: np.ndarray) -> int:

@@ -1,6 +1,6 @@
 """What is shared and what is private?"""
 
-from polytask.models.backbones import BACKBONES, Backbone, BackboneOptions
+from polytask.models.backbones import BACKBONES, Backbone, BackboneOptions, ModuleBackbone
 from polytask.models.features import Features
 from polytask.models.model import MultiTaskModel
 from polytask.models.sharing import SHARING, Sharing, SharingOptions
@@ -11,6 +11,7 @@ __all__ = [
     "Backbone",
     "BackboneOptions",
     "Features",
+    "ModuleBackbone",
     "MultiTaskModel",
     "Sharing",
     "SharingOptions",

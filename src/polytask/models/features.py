@@ -42,5 +42,7 @@ class Features:
         if level == "example":
             return self.example
         if self.words is None:
-            raise InputError("a task of words needs an input that is split into words (input type 'words')")
+            raise InputError(
+                "a task of words needs an input that is split into words (input type 'words')"
+            )
         return self.words

@@ -5,7 +5,7 @@ Shapes: B rows of a batch, R rows that carry a task, D width, O outputs of a hea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +26,8 @@ class MultiTaskModel(nn.Module):
         backbone: reads the fields of a batch.
         tasks: the fitted tasks.
         sharing: stands between backbone and heads; hard sharing by default.
-        seed: of the initial heads. A head starts from the same numbers whichever other tasks there are,
-            so that a single-task model is matched to it.
+        seed: of the initial heads. A head starts from the same numbers whichever other tasks there
+            are, so that a single-task model is matched to it.
 
     Example:
         >>> model = MultiTaskModel(backbone, tasks)  # doctest: +SKIP
@@ -54,7 +54,8 @@ class MultiTaskModel(nn.Module):
 
         Args:
             fields: field -> ``[B, ...]``.
-            rows: task -> rows ``[R]`` that carry it, None for all rows; every task on all rows by default.
+            rows: task -> rows ``[R]`` that carry it, None for all rows; every task on all rows by
+                default.
 
         Returns:
             Task -> output ``[R, O]`` or ``[R, W, O]`` of its head, in the order of ``rows``.
@@ -63,13 +64,19 @@ class MultiTaskModel(nn.Module):
         computed = self._with_dependencies(wanted)
         features = self.sharing(self.backbone(fields), computed)
         outputs: dict[str, Tensor] = {}
-        for name in self.tasks.order:
-            if name in computed:
-                outputs[name] = self._output(name, features[name].at(self.tasks[name].output.level), outputs, computed)
+        for name in self._order(computed):
+            x = features[name].at(self.tasks[name].output.level)
+            outputs[name] = self._output(name, x, outputs, computed)
         return {
             name: outputs[name] if computed[name] is chosen else outputs[name][chosen]
             for name, chosen in wanted.items()
         }
+
+    def _order(self, names: Mapping[str, Tensor | None]) -> Iterable[str]:
+        """These tasks, a task after all that it depends on."""
+        if not self._needed:
+            return names
+        return [name for name in self.tasks.order if name in names]
 
     def _with_dependencies(self, wanted: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
         """The rows on which each head runs: all rows for a task that another one needs."""
@@ -84,19 +91,45 @@ class MultiTaskModel(nn.Module):
     def _output(
         self, name: str, x: Tensor, outputs: Mapping[str, Tensor], rows: Mapping[str, Tensor | None]
     ) -> Tensor:
+        """``[R, ..., O]`` of a head that sees features ``x [R, ..., D]`` and what it depends on."""
         for other, what in self.tasks[name].depends_on.items():
             logits = outputs[other] if rows[name] is None else outputs[other][rows[name]]
             x = torch.cat([x, logits.detach() if what == "detached" else logits], dim=-1)
-        return self.sharing.output(name, x, self.heads[_key(name)](x))  # type: ignore[no-any-return]
+        return self.sharing.output(name, x, self.heads[_key(name)](x))
 
     def sharing_map(self) -> dict[str, frozenset[str]]:
-        """Parameter name -> the tasks whose outputs depend on it."""
+        """Parameter name -> the tasks whose outputs depend on it (with a gradient)."""
         everyone = frozenset(self.tasks)
-        users = {f"sharing.{name}": used for name, used in self.sharing.users().items()}
+        users = {
+            f"sharing.{name}": frozenset().union(*map(self._dependents, used))
+            for name, used in self.sharing.users().items()
+        }
+        for name, owner in self._heads():
+            users[name] = self._dependents(owner)
+        return {name: users.get(name, everyone) for name, _ in self.named_parameters()}
+
+    def owners(self) -> dict[str, str]:
+        """Parameter name -> its task, for heads and for what one of several tasks alone uses."""
+        alone = {
+            name: next(iter(users))
+            for name, users in self.sharing_map().items()
+            if len(users) == 1 and len(self.tasks) > 1
+        }
+        return {**alone, **dict(self._heads())}
+
+    def head_prefix(self, task: str) -> str:
+        """The start of the names of the parameters of a task's head.
+
+        Raises:
+            InputError: there is no such task.
+        """
+        return f"heads.{_key(self.tasks[task].name)}."
+
+    def _heads(self) -> Iterator[tuple[str, str]]:
+        """The parameter names of the heads, each with its task."""
         for name in self.tasks:
             for parameter, _ in self.heads[_key(name)].named_parameters():
-                users[f"heads.{_key(name)}.{parameter}"] = self._dependents(name)
-        return {name: users.get(name, everyone) for name, _ in self.named_parameters()}
+                yield self.head_prefix(name) + parameter, name
 
     def _dependents(self, name: str) -> frozenset[str]:
         """A task and all tasks whose heads see its logits with a gradient."""
@@ -108,7 +141,7 @@ class MultiTaskModel(nn.Module):
         return frozenset(found)
 
     def shared_parameters(self) -> list[nn.Parameter]:
-        """The parameters that more than one task uses (all of the backbone's if there is one task)."""
+        """The parameters that more than one task uses; all but the head if there is one task."""
         users, named = self.sharing_map(), dict(self.named_parameters())
         alone = len(self.tasks) == 1
         return [
@@ -126,7 +159,11 @@ class MultiTaskModel(nn.Module):
         own = frozenset([self.tasks[task].name])
         shared = {id(parameter) for parameter in self.shared_parameters()}
         users = self.sharing_map()
-        return [p for name, p in self.named_parameters() if users[name] == own and id(p) not in shared]
+        return [
+            parameter
+            for name, parameter in self.named_parameters()
+            if users[name] == own and id(parameter) not in shared
+        ]
 
     def blocks(self) -> Sequence[nn.Module]:
         """The parts in the order of depth: the backbone's blocks, sharing, heads."""
@@ -134,5 +171,5 @@ class MultiTaskModel(nn.Module):
 
 
 def _key(name: str) -> str:
-    """A task's name as the name of its head; the ending keeps clear of the names that modules have."""
+    """A task's name as that of its head; the ending keeps clear of the names that modules have."""
     return f"{name}_head"

@@ -1,15 +1,22 @@
 """What did the user ask for? From a YAML file to the objects of the other rooms."""
 
-from polytask.recipe.prepare import Prepared, prepare, read_data
+from polytask.recipe.check import check_recipe
+from polytask.recipe.data import make_source, read_data
+from polytask.recipe.guess import guess_recipe
+from polytask.recipe.prepare import Prepared, prepare
 from polytask.recipe.read import override, parse_assignments, read_recipe, recipe_from, recipe_text
-from polytask.recipe.schema import DataSpec, ModelSpec, Recipe, TaskSpec
+from polytask.recipe.schema import DataSpec, MixtureSpec, ModelSpec, Recipe, TaskSpec
 
 __all__ = [
     "DataSpec",
+    "MixtureSpec",
     "ModelSpec",
     "Prepared",
     "Recipe",
     "TaskSpec",
+    "check_recipe",
+    "guess_recipe",
+    "make_source",
     "override",
     "parse_assignments",
     "prepare",

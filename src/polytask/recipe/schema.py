@@ -12,7 +12,7 @@ from polytask.evaluation import Aggregate
 from polytask.tasks import HeadOptions
 from polytask.training.options import TrainingOptions
 
-__all__ = ["DataSpec", "ModelSpec", "Recipe", "TaskSpec"]
+__all__ = ["DataSpec", "MixtureSpec", "ModelSpec", "Recipe", "TaskSpec"]
 
 Spec = str | Mapping[str, Any]
 """The name of a building block, or a mapping with its ``type`` and options."""
@@ -26,8 +26,8 @@ class DataSpec:
 
     Args:
         source: how files are read, see ``polytask list sources``.
-        files: one file, a list of files, or split -> file or files; relative to the recipe's folder.
-            ``${NAME}`` and ``${NAME:-default}`` stand for environment variables.
+        files: one file, a list of files, or split -> file or files; relative to the recipe's
+            folder. ``${NAME}`` and ``${NAME:-default}`` stand for environment variables.
         split: how rows are told apart into train, validation and test.
         input: what the model sees, see ``polytask list inputs``.
         batch: overrides the recipe's batch for this data set.
@@ -46,8 +46,8 @@ class DataSpec:
 class TaskSpec:
     """A task, or several of one kind.
 
-    ``columns`` makes one task per column, ``by`` one per value of a column; then the task's key holds
-    ``{column}`` or ``{value}``.
+    ``columns`` makes one task per column, ``by`` one per value of a column; then the task's key
+    holds ``{column}`` or ``{value}``.
 
     Args:
         output: what is predicted, see ``polytask list outputs``.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
-
 from polytask.data import DataSet
 from polytask.errors import InputError, unknown
 from polytask.recipe.schema import Recipe, TaskSpec
@@ -21,11 +19,7 @@ def expand_tasks(recipe: Recipe, data: Mapping[str, DataSet], *, trust: bool = F
     Raises:
         InputError: an unknown data set or column, or a key that does not tell its tasks apart.
     """
-    return [
-        task
-        for key, spec in recipe.tasks.items()
-        for task in _expand(key, spec, data, trust)
-    ]
+    return [task for key, spec in recipe.tasks.items() for task in _expand(key, spec, data, trust)]
 
 
 def _expand(key: str, spec: TaskSpec, data: Mapping[str, DataSet], trust: bool) -> Iterator[Task]:
@@ -37,7 +31,7 @@ def _expand(key: str, spec: TaskSpec, data: Mapping[str, DataSet], trust: bool) 
         for column in spec.columns:
             yield _task(_fill(key, "column", column, where), spec, name, trust, target=column)
     elif spec.by:
-        values = find_classes(data[name].tables["train"].column(spec.by))
+        values = find_classes(data[name].tables["train"].column(spec.by), where=f"{where}.by")
         for value in values:
             narrowed = {**spec.where, spec.by: value}
             yield _task(_fill(key, "value", value, where), spec, name, trust, where=narrowed)

@@ -41,7 +41,7 @@ def _table(comparison: Comparison, tasks: Sequence[TaskComparison]) -> Markup:
         return table(head, [_plain_row(task) for task in tasks], class_="result")
     head = ["task", "metric", "single-task", "multi-task", f"change [{level}]", "relative"]
     rows = [_compared_row(task) for task in tasks]
-    return table([*head, "verdict", "test examples"], rows, class_="result")
+    return table([*head, "verdict", "tested on"], rows, class_="result")
 
 
 def _plain_row(task: TaskComparison) -> list[object]:
@@ -52,14 +52,14 @@ def _plain_row(task: TaskComparison) -> list[object]:
 
 def _compared_row(task: TaskComparison) -> list[object]:
     change = with_interval(task.change) if task.change else "–"
-    near = tag("sup", "†", title="single-task value near zero") if task.near_zero else ""
+    near = " †" if task.near_zero else ""
     return [
         task.name,
         _primary(task),
         spread(_found(task, "single")),
         spread(_found(task, "multi")),
         change,
-        join([percent(task.relative), near]),
+        percent(task.relative) + near,
         verdict_cell(task),
         _examples(task),
     ]
@@ -92,8 +92,8 @@ def _sides(found: MetricComparison, *, compared: bool) -> list[object]:
     return [spread(found.single), spread(found.multi), signed(found.change)]
 
 
-def _examples(task: TaskComparison) -> Markup:
-    return join([f"{task.examples:,}", *[tag("small", f" {note}") for note in task.notes]])
+def _examples(task: TaskComparison) -> str:
+    return f"{task.examples:,}{' *' if task.notes else ''}"
 
 
 def _legend(comparison: Comparison) -> Markup:
@@ -102,11 +102,13 @@ def _legend(comparison: Comparison) -> Markup:
         level = f"{comparison.level:.0%}"
         said.append(
             f"Change is multi-task minus single-task, with its {level} interval (paired bootstrap "
-            f"over test examples, {comparison.resamples:,} resamples, with the spread between seeds "
+            f"over test examples, {comparison.resamples:,} resamples, and the spread between seeds "
             "as a second level). ▲ helped and ▼ hurt: the interval excludes zero; = unchanged: it "
             "holds zero. Relative: the change in percent of the single-task value, positive where "
             "multi-task is better; delta-m is its mean over tasks."
         )
     if any(task.near_zero for task in comparison.tasks):
-        said.append("† single-task value near zero: the relative change says little.")
+        said.append("† near a zero baseline a relative change says little.")
+    notes = dict.fromkeys(note for task in comparison.tasks for note in task.notes)
+    said += [f"* {'; '.join(notes)}."] if notes else []
     return tag("p", " ".join(said), class_="legend")

@@ -37,9 +37,9 @@ def comparison_view(comparison: Comparison) -> RenderableType:
 
 def runs_view(runs: RunsComparison) -> RenderableType:
     """One row per task, one column per run; changes are against the first run."""
-    table = Table("task", "metric", Text(runs.first))
-    for name in runs.others:
-        table.add_column(Text(f"{name} (change, interval)"))
+    table = Table("task", "metric")
+    for title in (runs.first, *[f"{name} (change, interval)" for name in runs.others]):
+        table.add_column(Text(title))
     compared = list(runs.others.values())
     for index, task in enumerate(compared[0].tasks):
         metric = task.metrics.get(task.primary)
@@ -52,7 +52,7 @@ def runs_view(runs: RunsComparison) -> RenderableType:
 
 def _table(comparison: Comparison, tasks: list[TaskComparison]) -> Table:
     compared = comparison.has_baseline
-    sides = ("single-task", "multi-task", "change [interval]", "verdict")
+    sides = ("single-task", "multi-task", f"change ({comparison.level:.0%} interval)", "verdict")
     table = Table("task", "metric", *(sides if compared else ("value",)))
     for task in tasks:
         metric = task.metrics.get(task.primary)

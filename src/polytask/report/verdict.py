@@ -35,7 +35,9 @@ def headline(comparison: Comparison) -> str:
     ]
     said = _join([part for part in parts if part])
     who = "the 1 task" if count == 1 else f"the {count} tasks"
-    return f"Training {who} together {said}{_delta(comparison.delta_m)}."
+    one_seed = "With the one seed that was trained, training"
+    start = one_seed if len(comparison.seeds) == 1 else "Training"
+    return f"{start} {who} together {said}{_delta(comparison.delta_m)}."
 
 
 def caveats(comparison: Comparison) -> list[str]:
@@ -70,8 +72,8 @@ def _about_delta(delta: DeltaM | None) -> list[str]:
         said.append("The interval of delta-m holds zero: over all tasks, no clear gain or loss.")
     if delta.near_zero:
         said.append(
-            f"delta-m is not to be trusted here: the single-task value of {_names(delta.near_zero)}"
-            " is near zero, where a relative change explodes. Look at the absolute changes."
+            "delta-m is not to be trusted: a relative change explodes near a zero baseline, as "
+            f"for {_names(delta.near_zero)}. Look at the absolute changes."
         )
     if delta.left_out:
         said.append(f"delta-m leaves out {_names(delta.left_out)}: no relative change is defined.")
@@ -96,7 +98,8 @@ def _delta(delta: DeltaM | None) -> str:
     if delta is None or delta.percent.value is None:
         return ""
     interval = between(delta.percent.interval, decimals=1)
-    return f"; delta-m = {percent(delta.percent.value)} {interval}".rstrip()
+    doubt = ", not to be trusted (see below)" if delta.near_zero else ""
+    return f"; delta-m = {percent(delta.percent.value)} {interval}".rstrip() + doubt
 
 
 def _part(verb: str, rest: str, names: Sequence[str]) -> str:

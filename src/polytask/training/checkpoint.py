@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from polytask.errors import InputError
 from polytask.training.files import verify, whole_folder
+from polytask.training.weights import read_tensors, write_tensors
 
-__all__ = ["Checkpoints", "load_optimizer", "load_weights", "optimizer_state", "save_weights"]
+__all__ = ["Checkpoint", "Checkpoints"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The whole state of a run at one moment.
+
+    Args:
+        step: number of steps that are done.
+        tensors: file name (without ending) -> name -> tensor.
+        state: plain values.
+    """
+
+    step: int
+    tensors: Mapping[str, Mapping[str, Tensor]]
+    state: Mapping[str, Any]
 
 
 class Checkpoints:
@@ -32,41 +49,54 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps at which a checkpoint is there, in order."""
-        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("step-*"))
+        names = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
+        return sorted(int(name) for name in names if name.isdecimal())
 
-    def save(
-        self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]
-    ) -> None:
-        """Write a checkpoint, then remove the oldest ones.
-
-        Args:
-            step: number of steps that are done.
-            tensors: file name (without ending) -> tensors.
-            state: plain values.
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, then remove the oldest ones and those of later steps.
 
         Raises:
             RunError: it cannot be written; the older checkpoints stay.
         """
-        with whole_folder(self._path(step)) as folder:
-            for name, group in tensors.items():
-                save_file(
-                    {k: v.contiguous() for k, v in group.items()}, folder / f"{name}.safetensors"
-                )
-            (folder / "state.json").write_text(json.dumps(dict(state)))
-        for old in self.steps()[: -self.keep]:
-            shutil.rmtree(self._path(old))
+        with whole_folder(self._path(checkpoint.step)) as folder:
+            for name, group in checkpoint.tensors.items():
+                write_tensors(group, folder / f"{name}.safetensors")
+            (folder / "state.json").write_text(json.dumps(dict(checkpoint.state)))
+        # Later ones were broken, or the run would have gone on from them.
+        valid = [step for step in self.steps() if step <= checkpoint.step][-self.keep :]
+        for step in set(self.steps()) - set(valid):
+            shutil.rmtree(self._path(step), ignore_errors=True)
 
-    def load(self, step: int) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        """The tensors and the state of a checkpoint.
+    def newest(self) -> Checkpoint | None:
+        """The newest whole checkpoint; None if there never was one.
+
+        A broken one is passed over with a warning.
 
         Raises:
-            InputError: it is truncated or altered.
+            InputError: there are checkpoints, but none is whole; names what is wrong with the
+                newest.
+        """
+        wrong: list[InputError] = []
+        for step in reversed(self.steps()):
+            try:
+                return self.load(step)
+            except InputError as error:
+                wrong.append(error)
+                logger.warning("%s; trying the checkpoint before it", error)
+        if wrong:
+            raise InputError(f"no checkpoint is whole: {wrong[0]}")
+        return None
+
+    def load(self, step: int) -> Checkpoint:
+        """A checkpoint.
+
+        Raises:
+            InputError: it is absent, truncated or altered; names the file.
         """
         folder = self._path(step)
         verify(folder)
         tensors = {file.stem: read_tensors(file) for file in folder.glob("*.safetensors")}
-        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
-        return tensors, state
+        return Checkpoint(step, tensors, json.loads((folder / "state.json").read_text()))
 
     def remove(self) -> None:
         """Remove all checkpoints."""
@@ -74,59 +104,3 @@ class Checkpoints:
 
     def _path(self, step: int) -> Path:
         return self.folder / f"step-{step:08d}"
-
-
-def read_tensors(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file.
-
-    Raises:
-        InputError: it is absent or no safetensors file.
-    """
-    try:
-        return load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{file}: cannot be read as safetensors: {error}") from error
-
-
-def save_weights(model: nn.Module, file: Path) -> None:
-    """Write the weights of a model."""
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, file)
-
-
-def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], *, where: str) -> None:
-    """Put weights into a model that has exactly these.
-
-    Raises:
-        InputError: a weight is absent, left over, or of another shape; names the first ones.
-    """
-    own = model.state_dict()
-    wrong = sorted(set(own) ^ set(tensors)) + sorted(
-        name for name in set(own) & set(tensors) if own[name].shape != tensors[name].shape
-    )
-    if wrong:
-        raise InputError(
-            f"{where}: weights do not fit the model: {wrong[:5]} ({len(wrong)} in all)"
-        )
-    model.load_state_dict(dict(tensors))
-
-
-def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
-    """The state of an optimiser as tensors: ``<parameter name>/<key>``."""
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    return {
-        f"{names[id(parameter)]}/{key}": value if isinstance(value, Tensor) else torch.tensor(value)
-        for parameter, values in optimizer.state.items()
-        for key, value in values.items()
-        if value is not None
-    }
-
-
-def load_optimizer(
-    optimizer: torch.optim.Optimizer, model: nn.Module, tensors: Mapping[str, Tensor]
-) -> None:
-    """Put a state back that `optimizer_state` gave."""
-    parameters = dict(model.named_parameters())
-    for path, value in tensors.items():
-        name, _, key = path.rpartition("/")
-        parameter = parameters[name]
-        optimizer.state[parameter][key] = value.to(parameter.device, copy=True)

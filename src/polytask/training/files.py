@@ -13,10 +13,15 @@ from typing import Any
 
 from polytask.errors import InputError, RunError
 
-__all__ = ["MANIFEST", "verify", "whole_folder", "write_json", "write_text"]
+__all__ = ["MANIFEST", "is_partial", "verify", "whole_folder", "write_json", "write_text"]
 
 MANIFEST = "manifest.json"
 """The file in a folder that holds the checksum of every other file of it."""
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file or folder is what a process left behind that died while it wrote."""
+    return path.name.startswith(".") and path.suffix in (".partial", ".old")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,10 +50,10 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A new folder to write into; it appears under its name, with checksums, when all is written.
+    """A new folder to write into; it appears under its name, with checksums, when all is there.
 
     Raises:
-        RunError: something cannot be written; nothing appears, and an older folder of that name stays.
+        RunError: something cannot be written; nothing appears, an older folder of that name stays.
     """
     partial = path.with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -56,9 +61,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.mkdir(parents=True)
         yield partial
         _write_manifest(partial)
-        for file in partial.rglob("*"):
-            if file.is_file():
-                _sync(file)
+        for file in _files(partial):
+            _sync(file)
         _swap(partial, path)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -69,7 +73,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def _swap(new: Path, path: Path) -> None:
-    """Put a folder under a name; one that had the name before goes only when the new one is there."""
+    """Put a folder under a name; one that had the name before goes when the new one is there."""
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if path.exists():
@@ -83,27 +87,40 @@ def verify(folder: Path) -> None:
     """Check every file of a folder against its checksum.
 
     Raises:
-        InputError: a file is absent, cut short or altered; names it.
+        InputError: a file is absent, cut short, altered or was added; names it.
     """
-    manifest = folder / MANIFEST
-    if not manifest.exists():
-        raise InputError(f"{folder}: no {MANIFEST}: the folder is not whole")
-    try:
-        sums = json.loads(manifest.read_text())
-    except ValueError as error:
-        raise InputError(f"{manifest}: not readable: {error}") from error
+    sums = _read_manifest(folder)
     for name, expected in sums.items():
         file = folder / name
-        if not file.exists():
+        if not file.is_file():
             raise InputError(f"{file}: absent, but listed in {MANIFEST}")
         if _checksum(file) != expected:
             raise InputError(f"{file}: truncated or altered: its checksum differs from {MANIFEST}")
+    for file in _files(folder):
+        if file.relative_to(folder).as_posix() not in {*sums, MANIFEST}:
+            raise InputError(f"{file}: is not listed in {MANIFEST}")
+
+
+def _read_manifest(folder: Path) -> dict[str, str]:
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise InputError(f"{folder}: no {MANIFEST}: the folder is not whole")
+    try:
+        sums = json.loads(manifest.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{manifest}: truncated or altered: {error}") from error
+    if not isinstance(sums, dict):
+        raise InputError(f"{manifest}: truncated or altered: no list of files")
+    return sums
 
 
 def _write_manifest(folder: Path) -> None:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    sums = {file.relative_to(folder).as_posix(): _checksum(file) for file in files}
-    (folder / MANIFEST).write_text(json.dumps(sums, indent=2) + "\n")
+    sums = {file.relative_to(folder).as_posix(): _checksum(file) for file in _files(folder)}
+    (folder / MANIFEST).write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def _checksum(file: Path) -> str:

@@ -11,10 +11,15 @@ __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """While entered, notes a request to stop instead of dying; a second request stops at once."""
+    """While entered, notes a request to stop instead of dying; a second Ctrl-C stops at once.
+
+    A second SIGTERM is no second request: ``torchrun`` sends one after each Ctrl-C.
+    Outside the main thread, where signals cannot be caught, it notes nothing.
+    """
 
     def __init__(self) -> None:
         self.asked = False
+        self._pressed = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -33,6 +38,6 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if number == signal.SIGINT and self._pressed:
             raise KeyboardInterrupt
-        self.asked = True
+        self.asked, self._pressed = True, number == signal.SIGINT

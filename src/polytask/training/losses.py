@@ -39,8 +39,13 @@ def _loss(task: Task, output: Tensor, batch: Batch, total: float) -> Tensor:
     target = batch.targets[task.name]
     weights = task.output.weights(target, batch.masks[task.name])
     example = batch.weights[task.name]
-    weights = weights * example.reshape(-1, *[1] * (weights.ndim - 1))
+    weights = weights * (example if weights.ndim == 1 else _expanded(example, weights.ndim))
     whole = task.output.batch_loss(output, target, weights)
     if whole is not None:
         return whole * (weights.sum() / total)
     return (task.output.losses(output, target) * weights).sum() / total
+
+
+def _expanded(example: Tensor, ndim: int) -> Tensor:
+    """``[R]`` as ``[R, 1, ...]``."""
+    return example.reshape(-1, *[1] * (ndim - 1))

@@ -1,4 +1,4 @@
-"""A trained model as a folder: weights, tasks, inputs, tokenizer; everything that predicting needs."""
+"""A trained model as a folder: weights, tasks, inputs, tokenizer; all that predicting needs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 from polytask.data import INPUTS
 from polytask.data.inputs import Input
-from polytask.errors import InputError
+from polytask.errors import InputError, unknown
 from polytask.models import BACKBONES, SHARING, MultiTaskModel
 from polytask.registry import construct
 from polytask.tasks import OUTPUTS, HeadOptions, Task, TaskSet
-from polytask.training.checkpoint import load_weights, read_tensors, save_weights
 from polytask.training.files import verify, whole_folder
+from polytask.training.weights import load_weights, read_tensors, write_tensors
 
-__all__ = ["SavedModel", "load_model", "save_model"]
+__all__ = ["SavedModel", "drop_task", "load_model", "model_folder", "save_model"]
 
 FORMAT = 1
 """Version of the layout of ``model.json``."""
@@ -47,7 +47,7 @@ def save_model(saved: SavedModel, folder: Path) -> None:
         RunError: it cannot be written; an older folder of that name stays.
     """
     with whole_folder(folder) as partial:
-        save_weights(saved.model, partial / "model.safetensors")
+        write_tensors(saved.model.state_dict(), partial / "model.safetensors")
         saved.model.backbone.save_assets(partial / "assets")
         description = {
             "format": FORMAT,
@@ -56,7 +56,30 @@ def save_model(saved: SavedModel, folder: Path) -> None:
             "inputs": {name: INPUTS.spec(item) for name, item in saved.inputs.items()},
             "tasks": [_describe(task) for task in saved.model.tasks.values()],
         }
-        (partial / "model.json").write_text(json.dumps(description, indent=2))
+        text = json.dumps(description, indent=2, ensure_ascii=False)
+        (partial / "model.json").write_text(text, encoding="utf-8")
+
+
+def model_folder(folder: Path, *, seed: int | None = None) -> Path:
+    """The model folder inside the folder of a run; the first seed by default.
+
+    Raises:
+        InputError: there is none, or none of this seed.
+    """
+    if (folder / "model.json").is_file():
+        return folder
+    if (folder / "model" / "model.json").is_file():
+        return folder / "model"
+    found = {
+        int(path.parent.parent.name.removeprefix("seed-")): path.parent
+        for path in folder.glob("multi/seed-*/model/model.json")
+    }
+    if not found:
+        missing = "" if folder.exists() else "there is no such folder: "
+        raise InputError(f"{folder}: {missing}holds no trained model")
+    if seed is not None and seed not in found:
+        raise unknown("seed", seed, found, where=str(folder))
+    return found[min(found) if seed is None else seed]
 
 
 def load_model(folder: Path, *, trust: bool = False) -> SavedModel:
@@ -67,12 +90,13 @@ def load_model(folder: Path, *, trust: bool = False) -> SavedModel:
         trust: it may name the user's own classes (``python:``), which are imported.
 
     Raises:
-        InputError: it is no such folder, a file is absent, truncated or altered, or weights do not fit.
+        InputError: it is no such folder, a file is absent, truncated or altered, or weights do not
+            fit.
     """
     if not (folder / "model.json").is_file():
         raise InputError(f"{folder}: holds no trained model (no model.json)")
     verify(folder)
-    found = json.loads((folder / "model.json").read_text())
+    found = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     if found.get("format") != FORMAT:
         raise InputError(
             f"{folder}: model format {found.get('format')!r}, this version reads {FORMAT}"
@@ -89,6 +113,31 @@ def load_model(folder: Path, *, trust: bool = False) -> SavedModel:
     file = folder / "model.safetensors"
     load_weights(model, read_tensors(file), where=str(file))
     return SavedModel(model.eval(), inputs, found["backbone"], found["sharing"])
+
+
+def drop_task(saved: SavedModel, name: str, *, trust: bool = False) -> SavedModel:
+    """The same model without one of its tasks; all other outputs stay what they are.
+
+    Args:
+        saved: stays as it is.
+        name: of the task that goes, with its head.
+        trust: the sharing module may be the user's own class.
+
+    Raises:
+        InputError: there is no such task, it is the only one, or another one depends on it.
+    """
+    model = saved.model
+    tasks = model.tasks.only(other for other in model.tasks if other != model.tasks[name].name)
+    options = SHARING.build(saved.sharing, where="sharing", trust=trust)
+    smaller = MultiTaskModel(
+        model.backbone, tasks, sharing=options.build(model.backbone.width, tasks)
+    )
+    kept = smaller.state_dict().keys()
+    weights = {key: value for key, value in model.state_dict().items() if key in kept}
+    load_weights(smaller, weights, where=f"without task {name!r}")
+    used = {task.data for task in tasks.values()}
+    inputs = {data: item for data, item in saved.inputs.items() if data in used}
+    return replace(saved, model=smaller.eval(), inputs=inputs)
 
 
 def _describe(task: Task) -> dict[str, Any]:

@@ -17,9 +17,9 @@ __all__ = ["parameter_groups"]
 def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[dict[str, Any]]:
     """Groups for an optimiser: parameters of one learning rate and one weight decay each.
 
-    The factor of a parameter's learning rate is the product of the factor of the longest matching start
-    of its name, of its task (for parameters that one task alone uses), and of the layer decay.
-    Frozen parameters get ``requires_grad = False`` and are in no group.
+    The factor of a parameter's learning rate is the product of the factor of the longest matching
+    start of its name, of its task (for the head of a task, and what else it alone uses), and of the
+    layer decay. Frozen parameters get ``requires_grad = False`` and are in no group.
 
     Raises:
         InputError: a name in ``freeze`` or ``learning_rates`` that no parameter starts with, or
@@ -28,15 +28,17 @@ def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[di
     named = dict(model.named_parameters())
     _check_prefixes((*options.freeze, *options.learning_rates), named)
     factors = _layer_factors(model, options.layer_decay)
-    users = model.sharing_map()
+    owners = model.owners()
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named.items():
         if name.startswith(tuple(options.freeze)):
             parameter.requires_grad_(False)
             continue
+        if not parameter.requires_grad:
+            continue
         factor = factors.get(id(parameter), 1.0) * _named_factor(name, options.learning_rates)
-        if len(users[name]) == 1 and name.startswith("heads."):
-            factor *= model.tasks[next(iter(users[name]))].learning_rate
+        if name in owners:
+            factor *= model.tasks[owners[name]].learning_rate
         decay = options.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     if not groups:
@@ -60,7 +62,7 @@ def _named_factor(name: str, factors: Mapping[str, float]) -> float:
 
 
 def _layer_factors(model: MultiTaskModel, decay: float) -> dict[int, float]:
-    """Identity of a backbone parameter -> decay to the power of its distance from the last block."""
+    """Identity of a backbone parameter -> decay ** (distance of its block from the last one)."""
     blocks = model.backbone.blocks()
     return {
         id(parameter): decay ** (len(blocks) - 1 - depth)

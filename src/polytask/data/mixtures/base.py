@@ -25,12 +25,15 @@ class Probabilities:
         values: ``[M]`` their probabilities; they add up to 1.
         until: the first step at which they no longer hold; None for never.
         in_turn: draw in rotation among the data sets of positive probability instead of at random.
+        of_examples: the values are shares of examples, not of draws. They differ where batches do:
+            a data set whose batches are half as large is then drawn twice as often.
     """
 
     names: tuple[str, ...]
     values: np.ndarray
     until: int | None = None
     in_turn: bool = False
+    of_examples: bool = False
 
     @property
     def drawn(self) -> frozenset[str]:
@@ -63,8 +66,15 @@ class Mixture(ABC):
         return self.at(0, sizes).drawn
 
 
-def normalised(sizes: Mapping[str, int], weights: np.ndarray) -> Probabilities:
+def normalised(
+    sizes: Mapping[str, int], weights: np.ndarray, *, of_examples: bool = False
+) -> Probabilities:
     """Weights as probabilities.
+
+    Args:
+        sizes: data set -> number of training examples.
+        weights: ``[M]`` of these data sets.
+        of_examples: see `Probabilities`.
 
     Raises:
         InputError: a weight is negative or all are zero.
@@ -74,4 +84,4 @@ def normalised(sizes: Mapping[str, int], weights: np.ndarray) -> Probabilities:
             f"mixture: weights must be finite, not negative and not all zero, got "
             f"{dict(zip(sizes, weights.tolist(), strict=True))}"
         )
-    return Probabilities(tuple(sizes), weights / weights.sum())
+    return Probabilities(tuple(sizes), weights / weights.sum(), of_examples=of_examples)

@@ -1,4 +1,8 @@
-"""Mixtures that look at the sizes of the data sets."""
+"""Mixtures that look at the sizes of the data sets.
+
+All but `Uniform` set the share of examples that each data set contributes; how often it is drawn
+follows from the size of its batches. `Uniform` draws each equally often.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,7 @@ class Proportional(Mixture):
         _check_cap("proportional", self.cap)
 
     def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
-        return normalised(sizes, _capped(sizes, self.cap))
+        return normalised(sizes, _capped(sizes, self.cap), of_examples=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,8 @@ class Temperature(Mixture):
         _check_cap("temperature", self.cap)
 
     def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
-        return normalised(sizes, _capped(sizes, self.cap) ** (1 / self.temperature))
+        weights = _capped(sizes, self.cap) ** (1 / self.temperature)
+        return normalised(sizes, weights, of_examples=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +95,7 @@ class Power(Mixture):
             raise InputError(f"mixture power: alpha must be finite, got {self.alpha}")
 
     def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
-        return normalised(sizes, _capped(sizes, None) ** self.alpha)
+        return normalised(sizes, _capped(sizes, None) ** self.alpha, of_examples=True)
 
 
 def _check_cap(name: str, cap: int | None) -> None:

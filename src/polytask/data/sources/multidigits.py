@@ -24,7 +24,7 @@ SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 class MultiDigits(Source):
     """Two overlapping handwritten digits on one canvas; needs scikit-learn, no download.
 
-    Columns: ``image [12, 12]`` in [0, 16], ``left``, ``right`` (0 to 9), their ``sum``, and ``split``.
+    Columns: ``image [12, 12]`` in [0, 16], ``left``, ``right`` (0 to 9), their ``sum``, ``split``.
     The single digits are split first, so that no stroke of a test image was seen in training.
 
     Args:
@@ -59,24 +59,35 @@ class MultiDigits(Source):
         order = rng.permutation(len(digits.images))
         ends = np.round(np.cumsum(list(SHARES.values())) * len(order)).astype(int)[:-1]
         counts = {"train": self.train, "validation": self.validation, "test": self.test}
-        parts = []
-        for (split, count), pool in zip(counts.items(), np.split(order, ends), strict=True):
-            left, right = rng.choice(pool, count), rng.choice(pool, count)
-            columns = {
-                "image": _overlap(digits.images[left], digits.images[right], rng),
-                "left": digits.target[left],
-                "right": digits.target[right],
-                "sum": (digits.target[left] + digits.target[right]).astype(np.float64),
-                "split": np.array([split] * count, dtype=object),
-            }
-            parts.append(Table(columns, "multidigits"))
-        return Table.concatenate(parts)
+        pools = np.split(order, ends)
+        return Table.concatenate(
+            [
+                _pairs(split, digits.images[pool], digits.target[pool], count, rng)
+                for (split, count), pool in zip(counts.items(), pools, strict=True)
+            ]
+        )
+
+
+def _pairs(
+    split: str, images: np.ndarray, labels: np.ndarray, count: int, rng: np.random.Generator
+) -> Table:
+    """Pairs of digits ``[N, 8, 8]`` drawn at random."""
+    left, right = rng.integers(0, len(images), (2, count))
+    columns = {
+        "image": _overlap(images[left], images[right], rng),
+        "left": labels[left],
+        "right": labels[right],
+        "sum": (labels[left] + labels[right]).astype(np.float64),
+        "split": np.array([split] * count, dtype=object),
+    }
+    return Table(columns, "multidigits")
 
 
 def _overlap(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """``[N, 8, 8]`` twice -> ``[N, 12, 12]``: left and right by 4, up and down at random, brighter one on top."""
+    """``[N, 8, 8]`` twice -> ``[N, 12, 12]``: 4 columns apart, up and down at random, maximum."""
     canvas = np.zeros((2, len(left), SIZE + 4, SIZE + 4))
     for side, (images, column) in enumerate(((left, 0), (right, 4))):
-        for row, (image, top) in enumerate(zip(images, rng.integers(0, 5, len(images)), strict=True)):
-            canvas[side, row, top : top + SIZE, column : column + SIZE] = image
-    return canvas.max(axis=0)
+        for row, top in enumerate(rng.integers(0, 5, len(images))):
+            canvas[side, row, top : top + SIZE, column : column + SIZE] = images[row]
+    overlapped: np.ndarray = canvas.max(axis=0)
+    return overlapped

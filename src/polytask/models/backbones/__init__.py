@@ -1,9 +1,10 @@
 """Backbones: what reads the input. One file each."""
 
 from polytask.models.backbones.base import Backbone, BackboneOptions
+from polytask.models.backbones.module import ModuleBackbone
 from polytask.registry import Registry
 
-__all__ = ["BACKBONES", "Backbone", "BackboneOptions"]
+__all__ = ["BACKBONES", "Backbone", "BackboneOptions", "ModuleBackbone"]
 
 BACKBONES: Registry[BackboneOptions] = Registry(
     "backbone",

@@ -62,7 +62,7 @@ class LogMel(nn.Module):
 
 
 def mel_filters(rate: int, transform: int, mels: int) -> Tensor:
-    """``[M, transform // 2 + 1]`` triangles whose corners are equally far apart on the mel scale."""
+    """``[M, transform // 2 + 1]`` triangles with corners equally far apart on the mel scale."""
     top = 2595 * math.log10(1 + rate / 2 / 700)
     corners = 700 * (10 ** (torch.linspace(0, top, mels + 2) / 2595) - 1)
     frequency = torch.linspace(0, rate / 2, transform // 2 + 1)
@@ -95,7 +95,9 @@ class AudioResNet(Backbone):
         count = (frames * mel.shape[1])[:, None, None]
         mean = (mel * inside).sum(dim=(1, 2), keepdim=True) / count
         spread = (((mel - mean) * inside) ** 2).sum(dim=(1, 2), keepdim=True) / count
-        return self.network({"image": ((mel - mean) * inside / (spread + 1e-5).sqrt())[:, None]})
+        image = ((mel - mean) * inside / (spread + 1e-5).sqrt())[:, None]
+        features: Features = self.network({"image": image})
+        return features
 
     def blocks(self) -> Sequence[nn.Module]:
         return self.network.blocks()

@@ -33,11 +33,11 @@ class Backbone(nn.Module, ABC):
         """Features of B rows."""
 
     def blocks(self) -> Sequence[nn.Module]:
-        """The parts in the order of depth, from the input on; together they hold every parameter."""
+        """The parts in the order of depth, from the input on; they hold every parameter."""
         return [self]
 
     def save_assets(self, folder: Path) -> None:
-        """Write what is needed beside the weights to make the backbone again (tokenizer, configuration)."""
+        """Write what is needed beside the weights to make it again, such as a tokenizer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class BackboneOptions(ABC):
 
         Args:
             shapes: what the inputs tell of the fields, see `polytask.data.inputs.Input.shapes`.
-            assets: a folder that `Backbone.save_assets` wrote; then pretrained weights are not read,
-                since the weights of the trained model follow.
+            assets: a folder that `Backbone.save_assets` wrote; then pretrained weights are not
+                read, since the weights of the trained model follow.
 
         Raises:
             InputError: the backbone cannot read these fields.
@@ -65,5 +65,7 @@ def require(shapes: Mapping[str, Any], field: str, *, backbone: str) -> Any:
         InputError: the input does not have it.
     """
     if field not in shapes:
-        raise InputError(f"backbone {backbone!r} reads {field!r}, but the input gives {sorted(shapes)}")
+        raise InputError(
+            f"backbone {backbone!r} reads {field!r}, but the input gives {sorted(shapes)}"
+        )
     return shapes[field]

@@ -20,7 +20,7 @@ from polytask.models.features import Features
 __all__ = ["ResNet", "ResNetOptions", "ResidualBlock"]
 
 GROUPS = 8
-"""Most groups of a GroupNorm; batch statistics would tie an example to its batch and its process."""
+"""Most groups of a GroupNorm; batch statistics would tie an example to its batch."""
 
 
 def norm(channels: int) -> nn.GroupNorm:
@@ -29,7 +29,9 @@ def norm(channels: int) -> nn.GroupNorm:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions around a shortcut: ``[B, C, H, W] -> [B, C', H / stride, W / stride]``.
+    """Two 3 x 3 convolutions around a shortcut.
+
+    ``[B, C, H, W] -> [B, C', H / stride, W / stride]``
 
     Source: He et al., "Deep Residual Learning for Image Recognition", 2016, with GroupNorm.
     """
@@ -40,7 +42,9 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(outside, outside, 3, padding=1, bias=False)
         self.norms = nn.ModuleList([norm(outside), norm(outside)])
         same = inside == outside and stride == 1
-        self.shortcut: nn.Module = nn.Identity() if same else nn.Conv2d(inside, outside, 1, stride=stride)
+        self.shortcut: nn.Module = (
+            nn.Identity() if same else nn.Conv2d(inside, outside, 1, stride=stride)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.relu(self.norms[0](self.first(x)))
@@ -48,7 +52,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(Backbone):
-    """A stem, residual blocks that halve the image and widen the channels, and a mean over positions.
+    """A stem, residual blocks that halve the image and widen it, and a mean over positions.
 
     Args:
         channels: of the image.
@@ -58,7 +62,9 @@ class ResNet(Backbone):
 
     def __init__(self, channels: int, *, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, widths[0], 3, padding=1), norm(widths[0]), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, widths[0], 3, padding=1), norm(widths[0]), nn.ReLU()
+        )
         inside = [widths[0], *widths[:-1]]
         self.stages = nn.ModuleList(
             ResidualBlock(a, b, stride=1 if index == 0 else 2)
@@ -91,7 +97,9 @@ class ResNetOptions(BackboneOptions):
 
     def __post_init__(self) -> None:
         if not self.widths or any(width < 1 for width in self.widths) or not 0 <= self.dropout < 1:
-            raise InputError("resnet: give at least one width, each at least 1, and dropout in [0, 1)")
+            raise InputError(
+                "resnet: give at least one width, each at least 1, and dropout in [0, 1)"
+            )
 
     def build(self, shapes: Mapping[str, Any], *, assets: Path | None = None) -> Backbone:
         channels, _, _ = require(shapes, "image", backbone="resnet")

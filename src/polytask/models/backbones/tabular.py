@@ -21,7 +21,9 @@ __all__ = ["MLP", "Columns", "Linear", "MLPOptions"]
 
 
 class Columns(nn.Module):
-    """Numbers beside the embeddings of categories: ``numeric [B, N], categorical [B, C] -> [B, N + C E]``.
+    """Numbers beside the embeddings of categories.
+
+    ``numeric [B, N], categorical [B, C] -> [B, N + C E]``
 
     Args:
         numbers: N.
@@ -85,7 +87,11 @@ class MLPOptions(BackboneOptions):
     embedding: int = 16
 
     def __post_init__(self) -> None:
-        if any(width < 1 for width in self.hidden) or not 0 <= self.dropout < 1 or self.embedding < 1:
+        if (
+            any(width < 1 for width in self.hidden)
+            or not 0 <= self.dropout < 1
+            or self.embedding < 1
+        ):
             raise InputError("mlp: widths must be at least 1 and dropout in [0, 1)")
 
     def build(self, shapes: Mapping[str, Any], *, assets: Path | None = None) -> Backbone:

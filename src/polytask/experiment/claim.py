@@ -1,0 +1,71 @@
+"""Whether an experiment may write into a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from polytask.errors import InputError
+from polytask.recipe import Recipe, recipe_text
+from polytask.training.files import is_partial
+from polytask.training.snapshot import FREE
+
+__all__ = ["claim"]
+
+
+def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Refuse a folder that is not this experiment's own; writes nothing.
+
+    Args:
+        out: the folder.
+        recipe: of the experiment. Training options that do not change what is computed may differ
+            from those that it began with.
+        resume: go on with an experiment that is there.
+
+    Raises:
+        InputError: it is a file, holds something else or another recipe, or this one and
+            ``resume`` is not given.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, not a folder")
+    if not (out / "recipe.yaml").exists():
+        if out.is_dir() and not all(is_partial(path) for path in out.iterdir()):
+            raise InputError(f"{out}: is not empty and holds no polytask run; choose another --out")
+        return
+    before, now = _read(out / "recipe.yaml"), _comparable(recipe_text(recipe))
+    if before != now:
+        raise InputError(
+            f"{out}: holds a run of another recipe ({_difference(before, now)}); "
+            "choose another --out"
+        )
+    if not resume:
+        raise InputError(f"{out}: already holds a run of this recipe; --resume goes on with it")
+
+
+def _read(file: Path) -> Any:
+    try:
+        return _comparable(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
+
+
+def _comparable(text: str) -> Any:
+    """A recipe as plain values, without the options that may change."""
+    values = yaml.safe_load(text)
+    if isinstance(values, dict) and isinstance(values.get("training"), dict):
+        training = values["training"]
+        values["training"] = {key: value for key, value in training.items() if key not in FREE}
+    return values
+
+
+def _difference(before: Any, now: Any, path: str = "") -> str:
+    """The first place at which two recipes differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in [*before, *now]:
+            if before.get(key) != now.get(key):
+                place = f"{path}.{key}" if path else str(key)
+                return _difference(before.get(key), now.get(key), place)
+    return f"{path} was {before!r}, is {now!r}"

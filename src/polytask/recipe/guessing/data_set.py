@@ -1,0 +1,164 @@
+"""A data set of the recipe: its input, its targets, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from polytask.data.check.groups import looks_like_group
+from polytask.errors import InputError
+from polytask.recipe.guessing.column import Column
+from polytask.recipe.guessing.groups import FileGroup
+from polytask.recipe.guessing.inputs import Inputs, find_media, table_inputs
+from polytask.recipe.guessing.left_out import why_left_out
+from polytask.recipe.guessing.outputs import guess_output, has_classes
+from polytask.recipe.guessing.splits import split_column
+from polytask.recipe.guessing.table import GuessedTable, read_group
+from polytask.recipe.guessing.targets import targets_of_media, targets_of_table
+
+__all__ = ["GuessedData", "guess_data"]
+
+
+@dataclass(frozen=True)
+class GuessedData:
+    """A data set of the recipe.
+
+    Args:
+        name: of the data set.
+        table: its files and columns.
+        inputs: what the model sees.
+        outputs: target column -> output, as a recipe writes it.
+        reason: why these are the targets.
+        left_out: column -> why it is neither input nor target.
+        by: a column that tells tasks with one target apart.
+        group: a column whose values belong together.
+    """
+
+    name: str
+    table: GuessedTable
+    inputs: Inputs
+    outputs: Mapping[str, dict[str, Any]]
+    reason: str
+    left_out: Mapping[str, str]
+    by: str | None = None
+    group: str | None = None
+
+
+def guess_data(group: FileGroup) -> GuessedData:
+    """Read the files of a data set, and find input and targets.
+
+    Raises:
+        InputError: a file is missing, empty, or cannot be read; there is no input, or no target.
+    """
+    table = read_group(group)
+    columns = dict(table.columns)
+    left = {name: why for name, c in columns.items() if (why := why_left_out(c))}
+    if table.training_rows is None and (told := split_column(columns)):
+        left[told] = "it tells the split"
+    people = [n for n in columns if looks_like_group(n) and n not in left]
+    media = find_media(
+        {n: c for n, c in columns.items() if left.get(n) in (None, "the same everywhere")}
+    )
+    free = [c for n, c in columns.items() if n not in left]
+    if media is not None:
+        return _of_media(table, media, [c for c in free if c.name not in media.columns], left)
+    by = "task" if "task" in columns and table.source.options["type"] == "matlab" else None
+    owner = next((n for n in people if columns[n].distinct * 2 <= table.rows), None)
+    aside = {name: "it tells tasks apart" for name in (by,) if name}
+    aside |= {name: "it tells whose rows belong together" for name in (owner,) if name}
+    free = [column for column in free if column.name not in aside]
+    return _of_table(table, free, {**left, **aside}, by=by, group=owner)
+
+
+def _of_media(
+    table: GuessedTable, inputs: Inputs, others: Sequence[Column], left: Mapping[str, str]
+) -> GuessedData:
+    outputs = _outputs(others, table, inputs)
+    chosen, reason = targets_of_media(
+        others,
+        lambda column: has_classes(column) or column.kind not in ("number", "text"),
+        lambda column: column.name in outputs,
+    )
+    return _finish(table, inputs, chosen, outputs, reason, left)
+
+
+def _of_table(
+    table: GuessedTable,
+    free: Sequence[Column],
+    left: Mapping[str, str],
+    *,
+    by: str | None,
+    group: str | None,
+) -> GuessedData:
+    outputs = _outputs(free, table, None)
+    chosen, reason = targets_of_table(free, lambda column: column.name in outputs)
+    names = {column.name for column in chosen}
+    inputs = table_inputs([column for column in free if column.name not in names])
+    if inputs is None:
+        raise _no_target(table, "no column is left that could be an input")
+    return _finish(table, inputs, chosen, outputs, reason, left, by=by, group=group)
+
+
+def _outputs(
+    columns: Sequence[Column], table: GuessedTable, inputs: Inputs | None
+) -> dict[str, dict[str, Any]]:
+    """Column -> output, for the columns that could be a target."""
+    is_words = inputs is not None and inputs.modality == "words"
+    words = table.columns[inputs.columns[0]] if inputs is not None and is_words else None
+    found = {
+        column.name: guess_output(column, words, training_rows=table.training_rows)
+        for column in columns
+    }
+    return {name: output for name, output in found.items() if output is not None}
+
+
+def _finish(
+    table: GuessedTable,
+    inputs: Inputs,
+    chosen: Sequence[Column],
+    outputs: Mapping[str, dict[str, Any]],
+    reason: str,
+    left: Mapping[str, str],
+    *,
+    by: str | None = None,
+    group: str | None = None,
+) -> GuessedData:
+    if not chosen:
+        raise _no_target(table, "no column could be a target")
+    used = {*inputs.columns, *(column.name for column in chosen)}
+    unused = {name: "neither input nor target" for name in table.columns if name not in used}
+    return GuessedData(
+        name=table.group.name,
+        table=table,
+        inputs=inputs,
+        outputs=_alike(chosen, outputs),
+        reason=reason,
+        left_out={**unused, **{name: why for name, why in left.items() if name not in used}},
+        by=by,
+        group=group,
+    )
+
+
+def _alike(
+    chosen: Sequence[Column], outputs: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The outputs of the targets; if AUROC fits one of several yes-or-no tasks, all have it."""
+    found = {column.name: outputs[column.name] for column in chosen}
+    pairs = [
+        c.name for c in chosen if c.distinct == 2 and found[c.name]["type"] == "classification"
+    ]
+    if len(pairs) > 2 and any("primary" in found[name] for name in pairs):
+        found |= {name: {**found[name], "primary": "auroc"} for name in pairs}
+    return found
+
+
+def _no_target(table: GuessedTable, problem: str) -> InputError:
+    shown = list(table.columns)[:20]
+    columns = ", ".join(f"{name} ({table.columns[name].kind or 'empty'})" for name in shown)
+    more = f", ... ({len(table.columns)} in all)" if len(table.columns) > len(shown) else ""
+    return InputError(
+        f"{table.group.first}: {problem}; the columns are: {columns}{more}. A target has a few "
+        "different values, or numbers. Rename the column to target (or label), or write the recipe "
+        "by hand, with tasks: {name: {output: classification, target: its column}}"
+    )

@@ -1,0 +1,105 @@
+"""The tasks of the recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polytask.recipe.guessing.data_set import GuessedData
+from polytask.recipe.guessing.yaml_text import Entry
+
+__all__ = ["count_tasks", "task_entries"]
+
+TEMPLATE = 3
+"""Columns of one kind from which one key stands for them all."""
+
+
+def task_entries(data: Sequence[GuessedData]) -> list[Entry]:
+    """One entry per task, or per several columns of one kind."""
+    entries: list[Entry] = []
+    for one in data:
+        found = _entries(one, {entry.key for entry in entries}, several=len(data) > 1)
+        entries.append(_with_comments(found[0], one))
+        entries += found[1:]
+    return entries
+
+
+def count_tasks(data: Sequence[GuessedData]) -> int:
+    """Number of tasks, with those of a template."""
+    return sum(one.table.columns[one.by].distinct if one.by else len(one.outputs) for one in data)
+
+
+def _entries(one: GuessedData, taken: set[str], *, several: bool) -> list[Entry]:
+    extra = {"data": one.name} if several else {}
+    prefix = f"{one.name}-" if several else ""
+    alike = _alike(one.outputs) if one.by is None else []
+    entries: list[Entry] = []
+    for column, output in one.outputs.items():
+        if column not in alike:
+            name = _unique(_task_name(column), taken | {e.key for e in entries}, prefix)
+            by = {"by": one.by} if one.by else {}
+            key = f"{name}-{{value}}" if one.by else name
+            target = {} if key == column else {"target": column}
+            entries.append(Entry(key, {"output": _short(output), **target, **by, **extra}))
+        elif column == alike[0]:
+            value = {"columns": alike, "output": _short(output), **extra}
+            lines = [Entry(key, item) for key, item in value.items()]
+            entries.append(Entry(f"{prefix}{{column}}", lines))
+    return entries
+
+
+def _alike(outputs: Mapping[str, dict[str, Any]]) -> list[str]:
+    """The most columns that have one output and a name that a task may have."""
+    kinds: dict[str, list[str]] = {}
+    for column, output in outputs.items():
+        if column == _task_name(column):
+            kinds.setdefault(str(output), []).append(column)
+    largest = max(kinds.values(), key=len, default=[])
+    return largest if len(largest) >= TEMPLATE else []
+
+
+def _short(output: Mapping[str, Any]) -> Any:
+    return output["type"] if len(output) == 1 else dict(output)
+
+
+def _task_name(column: str) -> str:
+    """A column's name with letters, digits and ``_ - +`` only."""
+    text = "".join(c if c.isalnum() or c in "_-+" else " " for c in column)
+    return re.sub(r"\s+", "_", text.strip()) or "task"
+
+
+def _unique(name: str, taken: set[str], prefix: str) -> str:
+    if name not in taken:
+        return name
+    name = f"{prefix}{name}"
+    numbers = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(other for other in numbers if other not in taken)
+
+
+def _with_comments(entry: Entry, one: GuessedData) -> Entry:
+    comments = [one.reason, *_hints(one)]
+    return Entry(entry.key, entry.value, comments)
+
+
+def _hints(one: GuessedData) -> list[str]:
+    """What to change, for the kinds of output that there are."""
+    kinds = [str(output) for output in one.outputs.values()]
+    hints = []
+    whole = [
+        name
+        for name, output in one.outputs.items()
+        if output["type"] == "classification" and one.table.columns[name].is_whole
+        if one.table.columns[name].distinct > 2
+    ]
+    if whole:
+        hints.append(f"If {', '.join(whole[:3])} has an order: output: ordinal (or regression).")
+    if any("wrong" in kind for kind in kinds):
+        hints.append("unknown: wrong counts labels that training does not have as mistakes.")
+    if any("auroc" in kind for kind in kinds):
+        hints.append(
+            "A class is rare, so the area under the ROC curve is compared, not the accuracy."
+        )
+    if any("r2" in kind for kind in kinds):
+        hints.append("R2 is compared, because it has no unit; rmse and others are reported too.")
+    return hints
