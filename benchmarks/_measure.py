@@ -31,9 +31,9 @@ class Ratio:
     def __str__(self) -> str:
         return f"{self.median:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-    def inverse(self) -> Ratio:
-        """Time of the second thing divided by that of the first."""
-        return Ratio(1 / self.median, 1 / self.high, 1 / self.low)
+    def times(self, factor: float) -> Ratio:
+        """The ratio for units of work that differ by this factor."""
+        return Ratio(self.median * factor, self.low * factor, self.high * factor)
 
 
 def interleaved(a: Callable[[], object], b: Callable[[], object], rounds: int) -> Ratio:

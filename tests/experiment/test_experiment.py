@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.experiment.made import contents, experiment, recipe_values
+from tests.training.made import Crash, Recorder, assert_equal, weights
 
 from polytask.errors import InputError, RunError
 from polytask.evaluation import load_evidence
@@ -18,8 +20,6 @@ from polytask.experiment import results as results_module
 from polytask.recipe import prepare, recipe_from
 from polytask.training import Processes
 from polytask.training.weights import read_tensors
-from tests.experiment.made import contents, experiment, recipe_values
-from tests.training.made import Crash, Recorder, assert_equal, weights
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,10 @@ WRONG: dict[str, Mapping[str, Any]] = {
     },
     "warm start": {"model.warm_start": "no-such-run"},
     "code": {"model.backbone": "python:os:path"},
-    "empty split": {"data.first.split": {"fractions": {"train": 1.0, "test": 0.0}}},
+    "no test split": {
+        "data.first.split": {"fractions": {"train": 0.8, "validation": 0.2}},
+        "data.second.split": {"fractions": {"train": 0.8, "validation": 0.2}},
+    },
 }
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from tests.models.encoders import KINDS, save_encoder
 from torch import Tensor
 
 from polytask.errors import InputError
 from polytask.fields import Ragged
 from polytask.models import BACKBONES, Backbone
 from polytask.models.backbones.audio import mel_filters
-from tests.models.encoders import KINDS, save_encoder
 
 IMAGE, SOUND = torch.rand(3, 1, 9, 7), torch.randn(3, 300)
 

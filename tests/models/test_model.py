@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.made import WIDTH, Case, assert_equal, one_task, two_tasks, weights
 from torch import Tensor, nn
 
 from polytask.errors import InputError
@@ -17,7 +18,6 @@ from polytask.models.sharing.hard import Hard
 from polytask.models.sharing.residual import Residual
 from polytask.randomness import initialised
 from polytask.tasks import Regression, Task
-from tests.training.made import WIDTH, Case, assert_equal, one_task, two_tasks, weights
 
 FIELDS = {"numeric": torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(0))}
 

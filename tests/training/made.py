@@ -194,5 +194,5 @@ class Recorder:
         self.closed += 1
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - it stands for one, it is none
     """Ends a run in the middle."""

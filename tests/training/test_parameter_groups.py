@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from tests.training.made import Case, two_tasks, weights
 
 from polytask.errors import InputError
 from polytask.models.sharing.residual import Residual
 from polytask.training import TrainingOptions
 from polytask.training.parameter_groups import parameter_groups
 from polytask.training.schedule import rate_factor
-from tests.training.made import Case, two_tasks, weights
 
 
 def rates(case: Case, **options: Any) -> Mapping[str, float]:

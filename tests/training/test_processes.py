@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch.multiprocessing as mp
-
-from polytask.training.weights import read_tensors
 from tests.training.made import assert_close, assert_equal
 from tests.training.workers import CASES, work
+
+from polytask.training.weights import read_tensors
 
 COUNT = 2
 

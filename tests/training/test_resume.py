@@ -9,12 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from polytask.data.mixtures import Power
-from polytask.errors import InputError, RunError
-from polytask.tasks import Regression
-from polytask.training import Trainer
-from polytask.training.log import read_log
 from tests.training.made import (
     Case,
     Crash,
@@ -25,6 +19,12 @@ from tests.training.made import (
     two_tasks,
     weights,
 )
+
+from polytask.data.mixtures import Power
+from polytask.errors import InputError, RunError
+from polytask.tasks import Regression
+from polytask.training import Trainer
+from polytask.training.log import read_log
 
 TWO_DATA = {
     "tables": {"a": table(40, 0), "b": table(17, 1)},
@@ -138,7 +138,7 @@ def test_the_checkpoint_of_a_wider_model_is_refused(tmp_path: Path) -> None:
     Case(tasks=tasks).trained(tmp_path)
     more = table(40, 0)
     more.columns["label"][5] = "mid"
-    with pytest.raises(InputError, match="a_label_head.weight is 2 x 5, in the model 3 x 5"):
+    with pytest.raises(InputError, match=r"a_label_head\.weight is 2 x 5, in the model 3 x 5"):
         Case(tasks=tasks, tables={"a": more}).trainer(tmp_path).resume()
 
 

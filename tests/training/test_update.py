@@ -9,13 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from polytask.data import EncodedSplit
-from polytask.errors import InputError
-from polytask.fields import Dense, Targets
-from polytask.tasks import Classification, Regression
-from polytask.training import Processes
-from polytask.training.losses import batch_losses
 from tests.training.made import (
     Case,
     assert_close,
@@ -25,6 +18,13 @@ from tests.training.made import (
     two_tasks,
     weights,
 )
+
+from polytask.data import EncodedSplit
+from polytask.errors import InputError
+from polytask.fields import Dense, Targets
+from polytask.tasks import Classification, Regression
+from polytask.training import Processes
+from polytask.training.losses import batch_losses
 
 
 def changed_where_masked(split: EncodedSplit) -> EncodedSplit:

@@ -7,14 +7,9 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
-
-from polytask.errors import RunError
-from polytask.tasks import Regression
-from polytask.training import Processes
-from polytask.training.log import read_log
-from polytask.training.weights import write_tensors
 from tests.training.made import (
     Case,
     Crash,
@@ -26,6 +21,12 @@ from tests.training.made import (
     two_tasks,
     weights,
 )
+
+from polytask.errors import RunError
+from polytask.tasks import Regression
+from polytask.training import Processes
+from polytask.training.log import read_log
+from polytask.training.weights import write_tensors
 
 ABSENT = table(40, 0)
 ABSENT.columns["label"][:36] = None  # a batch of 8 has a label on one rank at most
@@ -141,12 +142,8 @@ def stopped(processes: Processes, folder: Path) -> None:
 
     case = Case(options={"log_every": 1, "checkpoint_every": 100, "evaluate_every": 100})
     trainer = case.trainer(folder, processes=processes, observers=[Stopper()])
-    try:
+    with pytest.raises(RunError, match="stopped at step 5 of 12"):
         trainer.fit()
-    except RunError as error:
-        assert "stopped at step 5 of 12" in str(error)
-    else:
-        raise AssertionError("it did not stop")
     trainer = case.trainer(folder, processes=processes)
     assert trainer.resume()
     assert trainer.fit().finished
@@ -161,9 +158,6 @@ def full_disk(processes: Processes, folder: Path) -> None:
         raise RunError("cannot write: No space left on device")
 
     trainer.checkpoints.save = full  # type: ignore[method-assign]
-    try:
+    named = "No space left" if processes.is_main else "another process"
+    with pytest.raises(RunError, match=named):
         trainer.fit()
-    except RunError as error:
-        assert ("No space" in str(error)) == processes.is_main
-    else:
-        raise AssertionError("nobody noticed")

@@ -27,7 +27,8 @@ def init(
 
     if out != Path("-") and out.exists():
         raise InputError(f"{out}: exists already; choose another --out")
-    text = guess_recipe(files, name=name)
+    folder = Path() if out == Path("-") else out.parent
+    text = guess_recipe(files, name=name, folder=folder)
     if out == Path("-"):
         typer.echo(text, nl=False)
         return

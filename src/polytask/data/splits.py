@@ -10,6 +10,7 @@ import numpy as np
 from polytask.data.allotment import by_group, by_stratum, shares
 from polytask.data.table import Table
 from polytask.errors import InputError, unknown
+from polytask.randomness import seeded
 
 __all__ = ["SPLITS", "Split"]
 
@@ -110,7 +111,8 @@ class Split:
         return np.array([names.get(value, rest) for value in values], dtype=object)
 
     def _at_random(self, table: Table) -> np.ndarray:
-        rng = np.random.default_rng(self.seed)
+        # Not default_rng(seed): a file may have been shuffled with just that.
+        rng = seeded(self.seed, "split")
         if self.group:
             return by_group(_codes(table.column(self.group)), self.fractions, rng)
         if self.stratify:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from polytask.data import Batch, Table, encode_split, evaluation_batches
 from polytask.errors import unknown

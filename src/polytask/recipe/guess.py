@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polytask.data import SPLITS
-from polytask.errors import InputError
 from polytask.recipe.guessing.data_set import GuessedData, guess_data
-from polytask.recipe.guessing.groups import data_name, group_files
+from polytask.recipe.guessing.groups import group_files
 from polytask.recipe.guessing.model import guess_backbone, guess_batch, guess_training
 from polytask.recipe.guessing.splits import guess_split
 from polytask.recipe.guessing.tasks import count_tasks, task_entries
+from polytask.recipe.guessing.together import check_one_backbone, named_apart
 from polytask.recipe.guessing.yaml_text import Entry, write
 
 __all__ = ["guess_recipe"]
@@ -43,8 +42,8 @@ def guess_recipe(paths: Sequence[Path], *, name: str | None = None, folder: Path
             backbones.
     """
     data = [guess_data(group) for group in group_files([Path(path) for path in paths])]
-    data = _named_apart(data)
-    _check_one_backbone(data)
+    data = named_apart(data)
+    check_one_backbone(data)
     backbone, hint = guess_backbone(data)
     tasks = count_tasks(data)
     entries = [
@@ -124,36 +123,3 @@ def _baselines(tasks: int) -> Entry:
         else "With one task there is nothing to compare: add tasks above."
     )
     return Entry("baselines", value, [comment])
-
-
-def _named_apart(data: Sequence[GuessedData]) -> list[GuessedData]:
-    """Data sets of one name (``ner/train.txt`` and ``pos/train.txt``) get that of their folder."""
-    names = [one.name for one in data]
-    found: list[GuessedData] = []
-    for one in data:
-        if names.count(one.name) > 1:
-            first = one.table.group.first.absolute()
-            one = replace(one, name=data_name(f"{first.parent.parent.name}_{first.parent.name}"))
-        while one.name in {other.name for other in found}:
-            one = replace(one, name=f"{one.name}_2")
-        found.append(one)
-    return found
-
-
-def _check_one_backbone(data: Sequence[GuessedData]) -> None:
-    """Refuse data sets that one backbone cannot read.
-
-    Raises:
-        InputError: names two of them.
-    """
-    first = data[0]
-    for other in data[1:]:
-        kinds = {one.inputs.modality.replace("words", "text") for one in (first, other)}
-        same = first.inputs.columns == other.inputs.columns
-        if len(kinds) > 1 or (kinds == {"features"} and not same):
-            raise InputError(
-                f"one model cannot read both {first.table.group.first} "
-                f"({first.inputs.modality}: {', '.join(first.inputs.columns[:5])}) and "
-                f"{other.table.group.first} ({other.inputs.modality}: "
-                f"{', '.join(other.inputs.columns[:5])}); make a recipe for each"
-            )

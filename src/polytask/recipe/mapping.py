@@ -12,6 +12,9 @@ from polytask.errors import InputError
 
 __all__ = ["parse_yaml", "read_mapping"]
 
+MERGE = "tag:yaml.org,2002:merge"
+"""The key ``<<``, which brings in the keys of another mapping."""
+
 
 class _Loader(yaml.SafeLoader):
     """YAML without double keys."""
@@ -28,6 +31,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 def _refuse_double(loader: _Loader, node: yaml.MappingNode) -> None:
     seen: set[Hashable] = set()
     for key_node, _ in node.value:
+        if key_node.tag == MERGE:
+            continue
         key = _key(loader, key_node)
         if key in seen:
             raise yaml.constructor.ConstructorError(

@@ -66,7 +66,8 @@ class Display:
             )
 
     def close(self) -> None:
-        self._bar.stop()
+        if self.console.is_terminal:  # without one, stopping would print an empty line
+            self._bar.stop()
 
     def _values(self) -> str:
         """The score and the losses, the largest first."""

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from polytask.data.check.examined import Examined
 from polytask.data.check.finding import Finding
+from polytask.data.inputs.base import Input
+from polytask.data.inputs.smiles import Smiles
+from polytask.data.inputs.text import text_of
+from polytask.data.table import Table
 from polytask.errors import InputError
 from polytask.fields import Field
 
@@ -33,9 +37,17 @@ def find(examined: Examined) -> Iterator[Finding]:
         return
     for split, table in examined.data.tables.items():
         try:
-            fitted.encode(table, _NoTokens())
+            _try(fitted, table)
         except InputError as error:
             yield _finding(examined, split, error)
+
+
+def _try(fitted: Input, table: Table) -> None:
+    """Encode, or less where that is slow and could find nothing more."""
+    if isinstance(fitted, Smiles) and fitted.invalid == "zero":
+        text_of(table, fitted.column)
+    else:
+        fitted.encode(table, _NoTokens())
 
 
 def _finding(examined: Examined, split: str, error: InputError) -> Finding:

@@ -32,14 +32,14 @@ def _finding(
     examined: Examined, task: Task, split: str, new: dict[Label, int], total: int
 ) -> Finding:
     times = sum(new.values())
-    counted = getattr(task.output, "unknown", "error") == "wrong"
-    hint = "they count as wrong" if counted else _hint(task)
+    tolerated = getattr(task.output, "unknown", "error") == "wrong"
+    hint = "they count as wrong" if tolerated else _hint(task)
     message = (
         f"{counted(len(new), 'label')} that training does not have ({listed(map(quoted, new))}), "
         f"{counted(times, 'time')} ({percent(times, total)}); {hint}"
     )
     return Finding(
-        level="warning" if counted else "error",
+        level="warning" if tolerated else "error",
         kind="unseen",
         message=message,
         data=examined.name,

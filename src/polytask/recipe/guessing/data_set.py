@@ -12,7 +12,8 @@ from polytask.recipe.guessing.column import Column
 from polytask.recipe.guessing.groups import FileGroup
 from polytask.recipe.guessing.inputs import Inputs, find_media, table_inputs
 from polytask.recipe.guessing.left_out import why_left_out
-from polytask.recipe.guessing.outputs import guess_output, has_classes
+from polytask.recipe.guessing.outputs import has_classes
+from polytask.recipe.guessing.outputs_of import alike, guess_outputs
 from polytask.recipe.guessing.splits import split_column
 from polytask.recipe.guessing.table import GuessedTable, read_group
 from polytask.recipe.guessing.targets import targets_of_media, targets_of_table
@@ -74,7 +75,7 @@ def guess_data(group: FileGroup) -> GuessedData:
 def _of_media(
     table: GuessedTable, inputs: Inputs, others: Sequence[Column], left: Mapping[str, str]
 ) -> GuessedData:
-    outputs = _outputs(others, table, inputs)
+    outputs = guess_outputs(others, table, inputs)
     chosen, reason = targets_of_media(
         others,
         lambda column: has_classes(column) or column.kind not in ("number", "text"),
@@ -91,26 +92,13 @@ def _of_table(
     by: str | None,
     group: str | None,
 ) -> GuessedData:
-    outputs = _outputs(free, table, None)
+    outputs = guess_outputs(free, table, None)
     chosen, reason = targets_of_table(free, lambda column: column.name in outputs)
     names = {column.name for column in chosen}
     inputs = table_inputs([column for column in free if column.name not in names])
     if inputs is None:
         raise _no_target(table, "no column is left that could be an input")
     return _finish(table, inputs, chosen, outputs, reason, left, by=by, group=group)
-
-
-def _outputs(
-    columns: Sequence[Column], table: GuessedTable, inputs: Inputs | None
-) -> dict[str, dict[str, Any]]:
-    """Column -> output, for the columns that could be a target."""
-    is_words = inputs is not None and inputs.modality == "words"
-    words = table.columns[inputs.columns[0]] if inputs is not None and is_words else None
-    found = {
-        column.name: guess_output(column, words, training_rows=table.training_rows)
-        for column in columns
-    }
-    return {name: output for name, output in found.items() if output is not None}
 
 
 def _finish(
@@ -132,25 +120,12 @@ def _finish(
         name=table.group.name,
         table=table,
         inputs=inputs,
-        outputs=_alike(chosen, outputs),
+        outputs=alike(chosen, outputs),
         reason=reason,
         left_out={**unused, **{name: why for name, why in left.items() if name not in used}},
         by=by,
         group=group,
     )
-
-
-def _alike(
-    chosen: Sequence[Column], outputs: Mapping[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The outputs of the targets; if AUROC fits one of several yes-or-no tasks, all have it."""
-    found = {column.name: outputs[column.name] for column in chosen}
-    pairs = [
-        c.name for c in chosen if c.distinct == 2 and found[c.name]["type"] == "classification"
-    ]
-    if len(pairs) > 2 and any("primary" in found[name] for name in pairs):
-        found |= {name: {**found[name], "primary": "auroc"} for name in pairs}
-    return found
 
 
 def _no_target(table: GuessedTable, problem: str) -> InputError:

@@ -41,7 +41,7 @@ def find_layout(text: str, *, delimiter: str | None = None) -> Layout | None:
         text: of the whole file.
         delimiter: what is known from the file's name.
     """
-    whole = text.splitlines()
+    whole = text.removesuffix("\n").split("\n")
     head = "\n".join(whole[:LINES])
     cut = len(whole) > LINES
     usable: dict[str, tuple[list[list[str]], bool]] = {}

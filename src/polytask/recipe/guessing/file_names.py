@@ -25,15 +25,16 @@ def name_pattern(path: Path, source: str) -> tuple[dict[str, Any], list[str]]:
         InputError: it is no archive.
     """
     names = [PurePosixPath(n) for n in _names(path) if INSIDE.get(_ending(n)) == source]
+    folders = {name.parent.name for name in names}
     parts = _parts(names)
+    if 2 <= len(folders) <= len(names) / 2:
+        pattern = r"(?P<folder>[^/]+)/[^/]+$"
+        return {"pattern": pattern}, ["The folder of a file is taken as its label."]
     if parts:
         return {"pattern": _expression(parts)}, [
             "The parts of the file names are taken as columns: give them their true names here "
             "(?P<name>...) and under tasks, and remove those that are no labels."
         ]
-    if len({name.parent.name for name in names}) > 1:
-        pattern = r"(?P<folder>[^/]+)/[^/]+$"
-        return {"pattern": pattern}, ["The folder of a file is taken as its label."]
     hint = "a regular expression with named groups, for example '(?P<label>[a-z]+)_[0-9]+'"
     return {}, [f"If file names hold labels, add the option pattern: {hint}."]
 

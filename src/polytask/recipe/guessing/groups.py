@@ -23,7 +23,7 @@ SPLIT_WORD = re.compile(
     rf"(?<![a-z])({'|'.join(sorted(SPLIT_OF, key=len, reverse=True))})(?![a-z])", re.IGNORECASE
 )
 ENDINGS = re.compile(
-    r"(\.(csv|tsv|txt|data|jsonl|ndjson|parquet|conllu?|npz|arff|mat|zip|gz|all))+$", re.IGNORECASE
+    r"(\.(csv|tsv|txt|data|jsonl?|ndjson|parquet|conllu?|npz|arff|mat|zip|gz|all))+$", re.IGNORECASE
 )
 
 

@@ -16,6 +16,10 @@ UNIQUE = 0.95
 """Different values per row from which a column of words or whole numbers is an identifier."""
 
 
+MANY, FEW = 200, 30
+"""Rows from which a column with fewer values than this is not worth a task."""
+
+
 def why_left_out(column: Column) -> str | None:
     """The reason; None if the column may be of use.
 
@@ -28,16 +32,18 @@ def why_left_out(column: Column) -> str | None:
         return None
     if column.is_constant:
         return "the same everywhere" if column.measured else "always empty"
-    if column.is_molecule or column.is_text:
-        return None
     if column.is_date:
         return "a date: turn it into numbers first"
+    if column.is_molecule or column.is_text:
+        return None
     named = IDENTIFIER.search(column.name) or IDENTIFIER.search(column.name.lower())
     unique = column.distinct > UNIQUE * column.measured and column.measured > 2
     if named and (unique or column.kind == "text" or column.is_whole):
         return "named like an identifier"
     if unique and (column.kind == "text" or _counts_rows(column)):
         return "different in every row, like an identifier"
+    if len(column.values) >= MANY and column.measured < FEW:
+        return "hardly any value"
     return _too_many(column)
 
 

@@ -11,7 +11,8 @@ from polytask.data import SOURCES, Table
 from polytask.errors import InputError
 from polytask.recipe.guessing.column import Column
 from polytask.recipe.guessing.groups import FileGroup
-from polytask.recipe.guessing.sniff import Sniffed, sniff
+from polytask.recipe.guessing.sniff import sniff
+from polytask.recipe.guessing.sniffed import Sniffed
 
 __all__ = ["GuessedTable", "read_group"]
 
@@ -44,7 +45,29 @@ def read_group(group: FileGroup) -> GuessedTable:
     Raises:
         InputError: a file is missing, empty, or cannot be read.
     """
-    source, first = _read_first(group.first)
+    source = sniff(group.first)
+    try:
+        return _read_all(group, source)
+    except InputError as error:
+        changed = _other_way(source, str(error))
+        if changed is None:
+            raise
+    return _read_all(group, changed)
+
+
+def _other_way(source: Sniffed, problem: str) -> Sniffed | None:
+    """What to try if files cannot be read, and the message says how they could be."""
+    kind = source.options["type"]
+    if kind == "images" and "option 'size' resizes" in problem:
+        comment = "The pictures have different sizes: they are resized."
+        return Sniffed({**source.options, "size": SIZE}, [*source.comments, comment])
+    if kind in ("csv", "tsv") and "quoting: false" in problem and "quoting" not in source.options:
+        return Sniffed({**source.options, "quoting": False}, source.comments)
+    return None
+
+
+def _read_all(group: FileGroup, source: Sniffed) -> GuessedTable:
+    first = _read(source.options, group.first, None)
     tables: dict[str, list[Table]] = {}
     files: dict[str, list[Path]] = {}
     comments = list(source.comments)
@@ -60,26 +83,14 @@ def read_group(group: FileGroup) -> GuessedTable:
     names = list(first.columns)
     parts = [Table({n: t.columns[n] for n in names}, "all") for s in tables for t in tables[s]]
     whole = Table.concatenate(parts)
-    known = sum(len(table) for table in tables["train"]) if len(files) > 1 else None
+    several = len(files) > 1
     return GuessedTable(
-        FileGroup(group.name, files if len(files) > 1 else {"": next(iter(files.values()))}),
+        FileGroup(group.name, files if several else {"": next(iter(files.values()))}),
         replace(source, comments=comments),
         {name: Column(name, whole.columns[name]) for name in names},
-        known,
+        sum(len(table) for table in tables["train"]) if several else None,
         len(whole),
     )
-
-
-def _read_first(path: Path) -> tuple[Sniffed, Table]:
-    found = sniff(path)
-    try:
-        return found, _read(found.options, path, None)
-    except InputError as error:
-        if found.options["type"] != "images" or "option 'size' resizes" not in str(error):
-            raise
-    said = [*found.comments, "The pictures have different sizes: they are resized."]
-    found = Sniffed({**found.options, "size": SIZE}, said)
-    return found, _read(found.options, path, None)
 
 
 def _read(options: dict[str, Any], path: Path, like: Table | None) -> Table:

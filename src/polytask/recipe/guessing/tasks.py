@@ -18,10 +18,15 @@ TEMPLATE = 3
 def task_entries(data: Sequence[GuessedData]) -> list[Entry]:
     """One entry per task, or per several columns of one kind."""
     entries: list[Entry] = []
+    said: set[str] = set()
+    columns = [column for one in data for column in one.outputs]
     for one in data:
-        found = _entries(one, {entry.key for entry in entries}, several=len(data) > 1)
-        entries.append(_with_comments(found[0], one))
-        entries += found[1:]
+        shared = any(columns.count(column) > 1 for column in one.outputs)
+        taken = {entry.key for entry in entries}
+        first, *others = _entries(one, taken, several=len(data) > 1, prefixed=shared)
+        comments = [line for line in (one.reason, *_hints(one)) if line not in said]
+        said.update(comments)
+        entries += [Entry(first.key, first.value, comments), *others]
     return entries
 
 
@@ -30,14 +35,14 @@ def count_tasks(data: Sequence[GuessedData]) -> int:
     return sum(one.table.columns[one.by].distinct if one.by else len(one.outputs) for one in data)
 
 
-def _entries(one: GuessedData, taken: set[str], *, several: bool) -> list[Entry]:
+def _entries(one: GuessedData, taken: set[str], *, several: bool, prefixed: bool) -> list[Entry]:
     extra = {"data": one.name} if several else {}
-    prefix = f"{one.name}-" if several else ""
+    prefix = f"{one.name}-" if prefixed else ""
     alike = _alike(one.outputs) if one.by is None else []
     entries: list[Entry] = []
     for column, output in one.outputs.items():
         if column not in alike:
-            name = _unique(_task_name(column), taken | {e.key for e in entries}, prefix)
+            name = _unique(f"{prefix}{_task_name(column)}", taken | {e.key for e in entries})
             by = {"by": one.by} if one.by else {}
             key = f"{name}-{{value}}" if one.by else name
             target = {} if key == column else {"target": column}
@@ -45,7 +50,7 @@ def _entries(one: GuessedData, taken: set[str], *, several: bool) -> list[Entry]
         elif column == alike[0]:
             value = {"columns": alike, "output": _short(output), **extra}
             lines = [Entry(key, item) for key, item in value.items()]
-            entries.append(Entry(f"{prefix}{{column}}", lines))
+            entries.append(Entry(f"{_unique(prefix + '{column}', taken)}", lines))
     return entries
 
 
@@ -69,17 +74,9 @@ def _task_name(column: str) -> str:
     return re.sub(r"\s+", "_", text.strip()) or "task"
 
 
-def _unique(name: str, taken: set[str], prefix: str) -> str:
-    if name not in taken:
-        return name
-    name = f"{prefix}{name}"
-    numbers = (f"{name}-{number}" for number in range(2, len(taken) + 3))
-    return name if name not in taken else next(other for other in numbers if other not in taken)
-
-
-def _with_comments(entry: Entry, one: GuessedData) -> Entry:
-    comments = [one.reason, *_hints(one)]
-    return Entry(entry.key, entry.value, comments)
+def _unique(name: str, taken: set[str]) -> str:
+    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(other for other in numbered if other not in taken)
 
 
 def _hints(one: GuessedData) -> list[str]:
