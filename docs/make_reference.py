@@ -23,7 +23,7 @@ from polytask.data import INPUTS, MIXTURES, SOURCES, BatchSize, Split
 from polytask.data.mixtures import Phase
 from polytask.evaluation import Aggregate
 from polytask.models import BACKBONES, SHARING
-from polytask.recipe import DataSpec, MixtureSpec, ModelSpec, Recipe, TaskSpec
+from polytask.recipe import DataSpec, ModelSpec, Recipe, StepSpec, TaskSpec
 from polytask.registry import Registry
 from polytask.tasks import OUTPUTS, HeadOptions
 from polytask.training.options import TrainingOptions
@@ -40,7 +40,7 @@ SECTIONS: Mapping[str, type] = {
     "tasks.*": TaskSpec,
     "tasks.*.head": HeadOptions,
     "model": ModelSpec,
-    "mixture": MixtureSpec,
+    "step": StepSpec,
     "training": TrainingOptions,
     "select": Aggregate,
 }
@@ -52,8 +52,7 @@ KINDS: Mapping[str, tuple[Registry[Any], str]] = {
     "inputs": (INPUTS, "`data.*.input`: what the model sees, see [Data](data.md#inputs)."),
     "mixtures": (
         MIXTURES,
-        "`mixture.type`, with the options under `mixture.options`: which data sets make up a "
-        "step, see [Data](data.md#mixtures).",
+        "`mixture`: the rule by which data sets are drawn, see [Data](data.md#mixtures).",
     ),
     "backbones": (BACKBONES, "`model.backbone`: what reads the input, see [Models](models.md)."),
     "sharing": (

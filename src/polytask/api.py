@@ -95,7 +95,7 @@ def evaluate(
     Args:
         run: the folder of a run.
         split: train, validation or test.
-        files: data set -> a file to evaluate on instead; it is read as the recipe reads that data set.
+        files: data set -> a file to evaluate on instead, read as the recipe reads that data set.
         seed: which model; the first by default.
         trust: the recipe may name the user's own code.
 

@@ -1,4 +1,4 @@
-"""The errors that polytask raises, and the one way in which it suggests the nearest valid choice."""
+"""The errors that polytask raises, and the one way to suggest the nearest valid choice."""
 
 from __future__ import annotations
 

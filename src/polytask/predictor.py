@@ -102,13 +102,18 @@ class Predictor:
             else:
                 groups.append((source, [name]))
         if not groups:
-            wanted = sorted(
-                {column for source in self.saved.inputs.values() for column in source.columns}
-            )
-            raise InputError(
-                f"the examples have none of the columns that the model reads: {wanted}"
-            )
+            raise InputError(f"no task can be predicted: {self._absent(examples)}")
         return groups
+
+    def _absent(self, examples: Sequence[Any] | Table) -> str:
+        """Which columns each input lacks in the examples."""
+        given = examples.columns if isinstance(examples, Table) else examples[0]
+        there = given if isinstance(given, Mapping) else ()
+        lacks = {
+            tuple(column for column in source.columns if column not in there)
+            for source in self.saved.inputs.values()
+        }
+        return " or ".join(f"the examples lack {list(columns)}" for columns in sorted(lacks))
 
     def _scores(self, source: Input, table: Table, names: Sequence[str]) -> dict[str, Any]:
         fields = source.encode(table, self.model.backbone.text)

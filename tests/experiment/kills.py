@@ -31,7 +31,7 @@ CHANGES = {
     "training.log_every": 2,
     "training.patience": 6,
     "training.micro_batches": 2,
-    "mixture.per_step": "all",
+    "step.data_sets": "all",
 }
 STOPPED = 7
 """Exit code of a child that stopped with a message."""

@@ -59,7 +59,7 @@ WRONG: dict[str, Mapping[str, Any]] = {
     "backbone": {"model.backbone": "resnet"},
     "backbone option": {"model.backbone.hiden": [3]},
     "sharing": {"model.sharing": "hart"},
-    "mixture": {"mixture": {"type": "temperature", "options": {"temperature": 0.1}}},
+    "mixture": {"mixture": {"type": "temperature", "temperature": 0.1}},
     "freeze": {"training.freeze": ["backbonne"]},
     "fp16": {"training.precision": "fp16"},
     "device": {"training.device": "cuda:77"},

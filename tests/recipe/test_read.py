@@ -62,7 +62,7 @@ def test_a_recipe_written_out_is_the_same_recipe(file: Path) -> None:
         ("tasks.spam.head", "hiden", "hidden"),
         ("model", "backbon", "backbone"),
         ("training", "epoch", "epochs"),
-        ("mixture", "typ", "type"),
+        ("step", "data_set", "data_sets"),
         ("batch", "token", "tokens"),
         ("select", "reference_", "reference"),
     ],

@@ -25,8 +25,8 @@ TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".npz", ".arff", ".c
 def read_examples(file: Path, model: Predictor) -> Iterator[list[Any] | Table]:
     """Pieces of examples.
 
-    Standard input and files of other endings hold one example per line: JSON (an object, a list or a
-    string), or plain text, which is split into words for a model that reads words.
+    Standard input and files of other endings hold one example per line: JSON (an object, a list or
+    a string), or plain text, which is split into words for a model that reads words.
 
     Raises:
         InputError: the file is absent, or a line cannot be read; names the line.

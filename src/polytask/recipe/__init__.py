@@ -5,14 +5,14 @@ from polytask.recipe.data import make_source, read_data
 from polytask.recipe.guess import guess_recipe
 from polytask.recipe.prepare import Prepared, prepare
 from polytask.recipe.read import override, parse_assignments, read_recipe, recipe_from, recipe_text
-from polytask.recipe.schema import DataSpec, MixtureSpec, ModelSpec, Recipe, TaskSpec
+from polytask.recipe.schema import DataSpec, ModelSpec, Recipe, StepSpec, TaskSpec
 
 __all__ = [
     "DataSpec",
-    "MixtureSpec",
     "ModelSpec",
     "Prepared",
     "Recipe",
+    "StepSpec",
     "TaskSpec",
     "check_recipe",
     "guess_recipe",

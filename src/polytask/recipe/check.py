@@ -42,7 +42,6 @@ def check_recipe(recipe: Recipe, folder: Path = Path(), trust: bool = False) -> 
 
 def _check_names(recipe: Recipe, *, trust: bool) -> None:
     """Refuse blocks that do not exist before time is spent on reading data."""
-    mixture = {"type": recipe.mixture.type, **recipe.mixture.options}
     BACKBONES.build(recipe.model.backbone, where="model.backbone", trust=trust)
     SHARING.build(recipe.model.sharing, where="model.sharing", trust=trust)
-    MIXTURES.build(mixture, where="mixture", trust=trust)
+    MIXTURES.build(recipe.mixture, where="mixture", trust=trust)

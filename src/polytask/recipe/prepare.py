@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polytask.data import SPLITS, DataSet, EncodedSplit, encode_split, target_values
-from polytask.data.mixtures import MIXTURES, Mixture
+from polytask.data.mixtures import MIXTURES
 from polytask.data.sampling import BatchSize
 from polytask.data.stream import Stream, StreamOptions
 from polytask.errors import unknown
@@ -73,13 +73,12 @@ class Prepared:
         self, splits: Mapping[str, EncodedSplit], *, seed: int, trust: bool = False
     ) -> Stream:
         """The training steps of the whole mixture."""
-        spec = self.recipe.mixture
-        options = {"type": spec.type, **spec.options}
-        mixture: Mixture = MIXTURES.build(options, where="mixture", trust=trust)
+        mixture = MIXTURES.build(self.recipe.mixture, where="mixture", trust=trust)
         sizes = {name: self._batch(name) for name in splits}
-        per_step = None if spec.per_step == "all" else spec.per_step
-        stream = StreamOptions(per_step=per_step, joined=spec.joined, seed=seed)
-        return Stream(splits, mixture, sizes, stream)
+        step = self.recipe.step
+        per_step = None if step.data_sets == "all" else step.data_sets
+        options = StreamOptions(per_step=per_step, joined=step.joined, seed=seed)
+        return Stream(splits, mixture, sizes, options)
 
     def _batch(self, name: str) -> BatchSize:
         return self.recipe.data[name].batch or self.recipe.batch

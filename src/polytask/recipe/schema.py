@@ -12,7 +12,7 @@ from polytask.evaluation import Aggregate
 from polytask.tasks import HeadOptions
 from polytask.training.options import TrainingOptions
 
-__all__ = ["DataSpec", "MixtureSpec", "ModelSpec", "Recipe", "TaskSpec"]
+__all__ = ["DataSpec", "ModelSpec", "Recipe", "StepSpec", "TaskSpec"]
 
 Spec = str | Mapping[str, Any]
 """The name of a building block, or a mapping with its ``type`` and options."""
@@ -92,19 +92,15 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixtureSpec:
-    """Which data sets make up a step.
+class StepSpec:
+    """What one optimiser step is made of.
 
     Args:
-        type: the rule, see ``polytask list mixtures``.
-        options: of the rule.
-        per_step: data sets per step, or ``all``.
-        joined: put the rows of a step's data sets into one batch.
+        data_sets: number of data sets that are drawn, or ``all``; each gives one batch.
+        joined: put the rows of these data sets into one batch; they must have the same fields.
     """
 
-    type: str = "proportional"
-    options: Mapping[str, Any] = field(default_factory=dict)
-    per_step: int | Literal["all"] = 1
+    data_sets: int | Literal["all"] = 1
     joined: bool = False
 
 
@@ -119,7 +115,8 @@ class Recipe:
         tasks: tasks by name.
         model: backbone and sharing.
         batch: how epochs are cut into batches.
-        mixture: which data sets make up a step.
+        mixture: the rule by which data sets are drawn, see ``polytask list mixtures``.
+        step: how many of them make up a step.
         training: how the run trains.
         select: how validation metrics choose the best weights.
         baselines: train the matched single-task models too, or none.
@@ -134,7 +131,8 @@ class Recipe:
     training: TrainingOptions
     description: str = ""
     batch: BatchSize = field(default_factory=BatchSize)
-    mixture: MixtureSpec = field(default_factory=MixtureSpec)
+    mixture: Spec = "proportional"
+    step: StepSpec = field(default_factory=StepSpec)
     select: Aggregate = field(default_factory=Aggregate)
     baselines: Literal["single_task", "none"] = "single_task"
     seeds: Sequence[int] = (0,)

@@ -7,6 +7,7 @@ backward pass, and a step of a multi-task model may lack a task on one process.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -32,8 +33,13 @@ class Processes:
         from accelerate import PartialState
 
         wanted = None if device == "auto" else _existing(device)
-        state = PartialState(cpu=device == "cpu")
+        # Without an accelerator, PartialState finds the other processes only if told so.
+        none = device == "auto" and not torch.accelerator.is_available()
+        state = PartialState(cpu=device == "cpu" or none)
         self.rank, self.count = int(state.process_index), int(state.num_processes)
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if launched != self.count:
+            raise InputError(f"{launched} processes were started, but each works alone")
         self.device: torch.device = wanted or state.device
 
     @property
