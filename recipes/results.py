@@ -18,11 +18,15 @@ def page(run: Path) -> str:
     recipe, _ = read_recipe(run / "recipe.yaml")
     environment = json.loads((run / "environment.json").read_text())
     torch = environment["packages"]["torch"]
+    shipped, _ = read_recipe(RECIPES / recipe.name / "recipe.yaml")
+    seeds = list(recipe.seeds)
+    extra = "" if seeds == list(shipped.seeds) else f" --set 'seeds={seeds}'"
+    command = f"polytask train recipes/{recipe.name}/recipe.yaml --out runs/{recipe.name}{extra}"
     lines = [
         f"# {recipe.name}",
         recipe.description.strip(),
-        f"```bash\npolytask train recipes/{recipe.name}/recipe.yaml --out runs/{recipe.name}\n```",
-        f"Measured with torch {torch} on {seconds(run)}; seeds {list(recipe.seeds)}.",
+        f"```bash\n{command}\n```",
+        f"Measured with torch {torch} on {seconds(run)}; seeds {seeds}.",
         comparison_markdown(read_comparison(run / "metrics.json")),
     ]
     return "\n\n".join(lines)

@@ -36,6 +36,16 @@ CASES = {
     ),
     "no training label": ("score: {output", "score: {where: {school: X}, output", r"score"),
     "code without trust": ("output: regression", "output: 'python:os:system'", r"--trust"),
+    "unknown task in a formula": (
+        "batch: {examples: 16}",
+        "batch: {examples: 16}\nselect: {formula: pased.accuracy}",
+        r"select\.formula.*'pased'.*'passed'",
+    ),
+    "code in a formula": (
+        "batch: {examples: 16}",
+        "batch: {examples: 16}\nselect: {formula: 'print(1)'}",
+        r"select\.formula|select.*arithmetic",
+    ),
     "self reference": ("name: exams", "name: &x [*x]", r"recipe\.yaml"),
 }
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from polytask.errors import InputError
+from polytask.evaluation.formula import Formula
 from polytask.tasks import TaskSet
 
 __all__ = ["Aggregate"]
@@ -19,11 +20,13 @@ class Aggregate:
     """How the primary metrics of the tasks become one score; higher is better.
 
     A metric with a natural range (accuracy: 0 to 1) is scaled to [0, 1] by it. A metric in a unit
-    (RMSE) needs a range of the user or a reference: ``reference / value`` is used where lower is
-    better.
+    (RMSE) should get a range or a reference, since without one it counts as 1 / (1 + value), which
+    depends on the unit. Where lower is better, ``reference / value`` is used.
 
     Args:
         mean: ``arithmetic``, or ``harmonic`` (which punishes a task that is left behind).
+        formula: a score of your own instead of a mean, see `Formula`; higher must be better. A
+            single-task model is still chosen by its primary metric.
         ranges: task -> [worst, best] of its primary metric.
         reference: task -> value of its primary metric that counts as 1, for example that of a
             single-task model.
@@ -33,10 +36,13 @@ class Aggregate:
     """
 
     mean: Literal["arithmetic", "harmonic"] = "arithmetic"
+    formula: str | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     reference: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.formula is not None:
+            Formula(self.formula)
         for task, (worst, best) in self.ranges.items():
             if worst == best:
                 raise InputError(f"select.ranges.{task}: worst and best are both {worst}")
@@ -45,7 +51,13 @@ class Aggregate:
                 raise InputError(f"select.reference.{task}: must not be 0")
 
     def score(self, tasks: TaskSet, metrics: Mapping[str, Mapping[str, float]]) -> float:
-        """The score of an evaluation; a metric that is not defined (NaN) counts as the worst, 0."""
+        """The score of an evaluation; a metric that is not defined (NaN) counts as the worst, 0.
+
+        Raises:
+            InputError: the formula names a task or metric that does not exist.
+        """
+        if self.formula is not None:
+            return Formula(self.formula).value(metrics)
         values = np.array([self._scaled(tasks, name, found) for name, found in metrics.items()])
         values = np.nan_to_num(values, nan=0.0)
         if self.mean == "arithmetic":

@@ -89,6 +89,9 @@ class Experiment:
             for name in getattr(self.recipe.select, key):
                 if name not in prepared.tasks:
                     raise unknown("task", name, prepared.tasks, where=f"select.{key}")
+        # Any numbers do: this asks whether the tasks and metrics of a formula exist.
+        ones = {n: dict.fromkeys(t.output.metrics(), 1.0) for n, t in prepared.tasks.items()}
+        self.recipe.select.score(prepared.tasks, ones)
         if not any("test" in data.tables for data in prepared.data.values()):
             raise InputError("data: no data set has a test split, so that nothing can be reported")
 

@@ -52,6 +52,11 @@ class Run:
         """Whether the run has finished and its results are written."""
         return (self.folder / "run.json").is_file()
 
+    @property
+    def _whole(self) -> bool:
+        """Whether the run has all tasks of the recipe."""
+        return set(self.tasks) == set(self.prepared.tasks)
+
     def tidy(self) -> None:
         """Remove the checkpoints of a run that is done."""
         Checkpoints(self.folder / "checkpoints", keep=1).remove()
@@ -81,7 +86,7 @@ class Run:
             self._options(model, validation),
             self.folder,
             validation=validation,
-            select=recipe.select,
+            select=recipe.select if self._whole else replace(recipe.select, formula=None),
             seed=self.seed,
             processes=processes,
             observers=(*observers, *self._trackers(processes)),
@@ -118,7 +123,7 @@ class Run:
     ) -> TrainingOptions:
         """The recipe's options, without those about tasks that this run does not have."""
         options = self.prepared.recipe.training
-        if set(self.tasks) == set(self.prepared.tasks):
+        if self._whole:
             return options
         names = [name for name, _ in model.named_parameters()]
 

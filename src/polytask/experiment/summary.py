@@ -18,7 +18,7 @@ def summarise(prepared: Prepared) -> dict[str, Any]:
     """Rows of every split, and per task the type of output and the number of labelled rows."""
     return {
         "data": {
-            name: {"rows": {split: len(table) for split, table in data.tables.items()}}
+            name: {f"{split} rows": len(table) for split, table in data.tables.items()}
             for name, data in prepared.data.items()
         },
         "tasks": {
@@ -26,7 +26,7 @@ def summarise(prepared: Prepared) -> dict[str, Any]:
                 "data": task.data,
                 "output": type(task.output).__name__,
                 "outputs": task.output.size,
-                "labelled": _labelled(task, prepared.data[task.data]),
+                **_labelled(task, prepared.data[task.data]),
             }
             for name, task in prepared.tasks.items()
         },
@@ -35,7 +35,8 @@ def summarise(prepared: Prepared) -> dict[str, Any]:
 
 def _labelled(task: Task, data: DataSet) -> dict[str, int]:
     return {
-        split: count_labelled(target_values(table, task)) for split, table in data.tables.items()
+        f"{split} labels": count_labelled(target_values(table, task))
+        for split, table in data.tables.items()
     }
 
 

@@ -46,8 +46,7 @@ def checked_table(
     Raises:
         InputError: there is nothing in it.
     """
-    where = {} if lines is None else {"lines": lines}
-    table = Table(columns, origin, **where)
-    if not len(table):
+    if not columns or not len(next(iter(columns.values()))):
         raise InputError(f"{origin}: there are no rows in it")
-    return table
+    where = {} if lines is None else {"lines": lines}
+    return Table(columns, origin, **where)

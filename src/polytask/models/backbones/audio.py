@@ -75,17 +75,22 @@ class AudioResNet(Backbone):
     """Log-mel spectrogram, normalised per recording over its own frames, then a residual network.
 
     Every recording is cut or padded to one length, so that an example does not depend on its batch.
+    The features are means over stretches of time, apart for every band of frequencies that the
+    network has left: a mean over everything would forget which sounds were heard, and their order.
 
     Args:
         mel: the spectrogram.
         network: reads it as an image of one channel.
         samples: the length of all recordings.
+        stretches: number of stretches of time.
     """
 
-    def __init__(self, mel: LogMel, network: ResNet, *, samples: int) -> None:
+    def __init__(self, mel: LogMel, network: ResNet, *, samples: int, stretches: int) -> None:
         super().__init__()
         self.mel, self.network, self.samples = mel, network, samples
-        self.width = network.width
+        halvings = len(network.stages) - 1
+        self.kept = (-(-mel.filters.shape[0] // 2**halvings), stretches)
+        self.width = network.width * math.prod(self.kept)
 
     def forward(self, fields: Mapping[str, Tensor]) -> Features:
         waveform = fields["waveform"][:, : self.samples]
@@ -96,8 +101,8 @@ class AudioResNet(Backbone):
         mean = (mel * inside).sum(dim=(1, 2), keepdim=True) / count
         spread = (((mel - mean) * inside) ** 2).sum(dim=(1, 2), keepdim=True) / count
         image = ((mel - mean) * inside / (spread + 1e-5).sqrt())[:, None]
-        features: Features = self.network({"image": image})
-        return features
+        maps = F.adaptive_avg_pool2d(self.network.maps(image), self.kept)
+        return Features(self.network.dropout(maps.flatten(1)))
 
     def blocks(self) -> Sequence[nn.Module]:
         return self.network.blocks()
@@ -112,6 +117,7 @@ class AudioOptions(BackboneOptions):
         window: window length in seconds.
         hop: distance of frames in seconds.
         seconds: what is longer is cut, what is shorter is padded with silence.
+        stretches: parts of that time whose features are kept apart.
         widths: channels of each residual block.
         dropout: share of features dropped while training.
     """
@@ -120,15 +126,17 @@ class AudioOptions(BackboneOptions):
     window: float = 0.025
     hop: float = 0.010
     seconds: float = 1.0
+    stretches: int = 4
     widths: Sequence[int] = (16, 32, 64)
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.mels < 1 or self.window <= 0 or self.hop <= 0 or self.seconds <= 0:
-            raise InputError("audio: mels, window, hop and seconds must be positive")
+        if min(self.mels, self.window, self.hop, self.seconds, self.stretches) <= 0:
+            raise InputError("audio: mels, window, hop, seconds and stretches must be positive")
 
     def build(self, shapes: Mapping[str, Any], *, assets: Path | None = None) -> Backbone:
         rate = require(shapes, "waveform", backbone="audio")
         mel = LogMel(rate, window=self.window, hop=self.hop, mels=self.mels)
         network = ResNet(1, widths=self.widths, dropout=self.dropout)
-        return AudioResNet(mel, network, samples=max(1, round(self.seconds * rate)))
+        samples = max(1, round(self.seconds * rate))
+        return AudioResNet(mel, network, samples=samples, stretches=self.stretches)

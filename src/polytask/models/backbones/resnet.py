@@ -74,10 +74,14 @@ class ResNet(Backbone):
         self.width = widths[-1]
 
     def forward(self, fields: Mapping[str, Tensor]) -> Features:
-        x = self.stem(fields["image"])
+        return Features(self.dropout(self.maps(fields["image"]).mean(dim=(2, 3))))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """The last feature maps: ``[B, C, H, W] -> [B, D, H', W']``."""
+        x: Tensor = self.stem(images)
         for stage in self.stages:
             x = stage(x)
-        return Features(self.dropout(x.mean(dim=(2, 3))))
+        return x
 
     def blocks(self) -> Sequence[nn.Module]:
         return [self.stem, *self.stages]
