@@ -21,6 +21,8 @@ def page(run: Path) -> str:
     shipped, _ = read_recipe(RECIPES / recipe.name / "recipe.yaml")
     seeds = list(recipe.seeds)
     extra = "" if seeds == list(shipped.seeds) else f" --set 'seeds={seeds}'"
+    if recipe.baselines != shipped.baselines:
+        extra += f" --set baselines={recipe.baselines}"
     command = f"polytask train recipes/{recipe.name}/recipe.yaml --out runs/{recipe.name}{extra}"
     lines = [
         f"# {recipe.name}",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Command
+
+from polytask.cli.examples import _pieces
+from polytask.errors import InputError
+from polytask.predictor import Predictor, load
 
 
 def test_train_writes_a_whole_run_and_prints_a_verdict(project: Path, polytask: Command) -> None:
@@ -88,3 +94,35 @@ def test_list_has_a_sentence_for_every_block(polytask: Command) -> None:
     assert all(line.rstrip().endswith(".") and len(line.split()) > 3 for line in blocks)
     assert polytask("list", "outputs").out.splitlines()[0] == "outputs:"
     assert polytask("list", "output").code == 2
+
+
+def test_evaluate_reads_another_file_as_training_was_read(run: Path, polytask: Command) -> None:
+    lines = (run.parent / "test.csv").read_text().splitlines()
+    kept = [lines[0], *(line for line in lines[1:] if line.split(",")[4])]
+    (run.parent / "whole.csv").write_text("\n".join(kept).replace(",A,", ",1,"))
+    answer = polytask("evaluate", str(run), "--data", "exams=whole.csv")
+    assert answer.code == 0, answer.err
+
+
+def test_null_and_nan_are_no_labels(project: Path, polytask: Command) -> None:
+    text = (project / "train.csv").read_text().replace(",no,", ",NaN,", 9)
+    (project / "train.csv").write_text(text.replace(",no,", ",null,", 9))
+    assert polytask("train", "recipe.yaml", "--out", "run", "--set", "baselines=none").code == 0
+    data = json.loads((project / "run/data.json").read_text())
+    assert data["tasks"]["passed"]["outputs"] == 2
+    assert data["tasks"]["passed"]["train labels"] == 80 - 18
+
+
+def test_lines_that_begin_like_json(run: Path) -> None:
+    model = load(run)
+    assert list(read_lines(['"Great", he said.', "[sic] fine"], model)) == [
+        '"Great", he said.',
+        "[sic] fine",
+    ]
+    with pytest.raises(InputError, match="line 1: not valid JSON"):
+        list(read_lines(['{"hours": '], model))
+
+
+def read_lines(lines: list[str], model: Predictor) -> Iterator[Any]:
+    for piece in _pieces(lines, "input", model):
+        yield from piece

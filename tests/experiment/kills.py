@@ -21,8 +21,8 @@ from tests.experiment.made import contents, experiment
 
 from polytask.errors import RunError
 from polytask.experiment import Experiment
+from polytask.files import verify
 from polytask.training.checkpoint import Checkpoints
-from polytask.training.files import verify
 
 CHANGES = {
     "training.steps": 36,

@@ -13,9 +13,9 @@ import torch
 from tests.training.made import Case, Crash, Recorder, assert_equal, weights
 
 from polytask.errors import InputError, RunError
+from polytask.files import MANIFEST
 from polytask.training import checkpoint as checkpoint_module
 from polytask.training.checkpoint import Checkpoint, Checkpoints
-from polytask.training.files import MANIFEST
 from polytask.training.weights import read_tensors, write_tensors
 
 CASE = Case(options={"checkpoint_every": 2, "log_every": 1, "keep": 3})

@@ -120,7 +120,7 @@ def test_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "seed was 0, is 1"),
         ({"options": {"learning_rate": 0.1}}, "learning_rate"),
-        ({"tables": {"a": table(41, 0)}}, "rows"),
+        ({"tables": {"a": table(41, 0)}}, "data was"),
         ({"tasks": two_tasks()[:1]}, "tasks"),
     ],
 )
@@ -133,12 +133,12 @@ def test_the_checkpoint_of_another_run_is_refused(
         other.resume()
 
 
-def test_the_checkpoint_of_a_wider_model_is_refused(tmp_path: Path) -> None:
+def test_the_checkpoint_of_changed_data_is_refused(tmp_path: Path) -> None:
     tasks = [two_tasks()[0]]
     Case(tasks=tasks).trained(tmp_path)
     more = table(40, 0)
     more.columns["label"][5] = "mid"
-    with pytest.raises(InputError, match=r"a_label_head\.weight is 2 x 5, in the model 3 x 5"):
+    with pytest.raises(InputError, match="data was"):
         Case(tasks=tasks, tables={"a": more}).trainer(tmp_path).resume()
 
 

@@ -22,8 +22,8 @@ def init(
     name: Annotated[str | None, typer.Option(help="Name of the recipe.")] = None,
 ) -> None:
     """Look at data files, guess columns, types and tasks, and write a commented recipe."""
+    from polytask.files import write_text
     from polytask.recipe.guess import guess_recipe
-    from polytask.training.files import write_text
 
     if out != Path("-") and out.exists():
         raise InputError(f"{out}: exists already; choose another --out")

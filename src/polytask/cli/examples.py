@@ -63,5 +63,7 @@ def _example(line: str, place: str, words: bool) -> Any:
         try:
             return json.loads(line)
         except ValueError as error:
-            raise InputError(f"{place}: not valid JSON: {error}") from error
+            # A text may well begin with a quotation mark or a bracket, hardly with a brace.
+            if line.lstrip()[0] == "{":
+                raise InputError(f"{place}: not valid JSON: {error}") from error
     return line.split() if words else line

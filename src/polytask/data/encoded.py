@@ -5,6 +5,7 @@ Shapes: N rows.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,9 +63,27 @@ class EncodedSplit:
         )
 
     @cached_property
+    def digest(self) -> str:
+        """A checksum of fields, targets and weights: tells whether the data is still the same."""
+        columns = [*self.fields.values(), *self.row_weights.values()]
+        for target in self.targets.values():
+            columns += [target.values, target.mask]
+        found = hashlib.sha256()
+        for column in columns:
+            for tensor in _tensors(column):
+                found.update(tensor.contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
+
+    @cached_property
     def index(self) -> LabelIndex:
         """Which tasks each row carries."""
         return LabelIndex.build(len(self), self.targets, self.row_weights, self.loss_weights)
+
+
+def _tensors(column: Field | Tensor) -> list[Tensor]:
+    if isinstance(column, Tensor):
+        return [column]
+    return [column.values, column.offsets] if isinstance(column, Ragged) else [column.values]
 
 
 def encode_split(

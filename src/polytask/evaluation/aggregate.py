@@ -20,8 +20,8 @@ class Aggregate:
     """How the primary metrics of the tasks become one score; higher is better.
 
     A metric with a natural range (accuracy: 0 to 1) is scaled to [0, 1] by it. A metric in a unit
-    (RMSE) should get a range or a reference, since without one it counts as 1 / (1 + value), which
-    depends on the unit. Where lower is better, ``reference / value`` is used.
+    (RMSE) counts as 1 / (1 + value / deviation of the training targets), unless it has a range or a
+    reference. Where lower is better, ``reference / value`` is used.
 
     Args:
         mean: ``arithmetic``, or ``harmonic`` (which punishes a task that is left behind).
@@ -75,4 +75,4 @@ class Aggregate:
             return (value - worst) / (best - worst)
         if metric.worst is not None:
             return (value - metric.worst) / (metric.best - metric.worst)
-        return value if metric.higher_is_better else 1 / (1 + value)
+        return value if metric.higher_is_better else 1 / (1 + value / output.unit)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polytask.errors import InputError
 from polytask.evaluation.comparison import Comparison
+from polytask.files import write_text
 
 __all__ = ["read_comparison", "write_comparison"]
 
@@ -14,9 +15,7 @@ __all__ = ["read_comparison", "write_comparison"]
 def write_comparison(comparison: Comparison, file: Path) -> None:
     """Write ``metrics.json``, whole or not at all."""
     text = json.dumps(comparison.to_json(), indent=1, allow_nan=False)
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.replace(file)
+    write_text(file, text + "\n")
 
 
 def read_comparison(file: Path) -> Comparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def load_evidence(file: Path) -> Evidence:
         with np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         parts = [arrays[name] for name in PARTS]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise InputError(f"{file}: cannot be read as evidence: {error}") from error
     if "lengths" not in arrays:
         return Evidence(arrays["ids"], *parts)

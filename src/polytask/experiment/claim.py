@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from polytask.errors import InputError
-from polytask.recipe import Recipe, recipe_text
-from polytask.training.files import is_partial
+from polytask.files import is_partial
+from polytask.recipe import Recipe, read_recipe, recipe_text
 from polytask.training.snapshot import FREE
 
 __all__ = ["claim"]
@@ -47,8 +47,9 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
 
 def _read(file: Path) -> Any:
     try:
-        return _comparable(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        # Through Recipe, so that an option that did not exist then has its default now.
+        return _comparable(recipe_text(read_recipe(file)[0]))
+    except (OSError, InputError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: cannot be read: {error}") from error
 
 

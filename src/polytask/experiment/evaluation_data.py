@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from polytask.data import Batch, Table, encode_split, evaluation_batches
-from polytask.errors import unknown
-from polytask.recipe import Recipe, read_data, read_recipe
+from polytask.errors import InputError, unknown
+from polytask.recipe import read_data, read_recipe
 from polytask.recipe.data import make_source
 from polytask.training.model_folder import SavedModel
 
@@ -45,15 +45,24 @@ def evaluation_splits(
 
 def _tables(run: Path, *, split: str, files: Mapping[str, str], trust: bool) -> dict[str, Table]:
     recipe, _ = read_recipe(run / "recipe.yaml")
+    for name in files:
+        if name not in recipe.data:
+            raise unknown("data set", name, recipe.data, where="--data")
+    data = read_data(recipe, folder=_recipe_folder(run), trust=trust)
     if not files:
-        folder = Path(json.loads((run / "environment.json").read_text())["recipe_folder"])
-        data = read_data(recipe, folder=folder, trust=trust)
         return {name: one.tables[split] for name, one in data.items() if split in one.tables}
-    return {name: _read(recipe, name, Path(file), trust) for name, file in files.items()}
+    return {
+        name: make_source(name, recipe.data[name], trust=trust).read(
+            Path(file), like=data[name].tables["train"]
+        )
+        for name, file in files.items()
+    }
 
 
-def _read(recipe: Recipe, name: str, file: Path, trust: bool) -> Table:
-    """A file of the user, read as training reads the data set of that name."""
-    if name not in recipe.data:
-        raise unknown("data set", name, recipe.data, where="--data")
-    return make_source(name, recipe.data[name], trust=trust).read(file)
+def _recipe_folder(run: Path) -> Path:
+    """Where the relative paths of the recipe started from."""
+    file = run / "environment.json"
+    try:
+        return Path(json.loads(file.read_text(encoding="utf-8"))["recipe_folder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error

@@ -11,10 +11,10 @@ from polytask.experiment.claim import claim
 from polytask.experiment.environment import environment
 from polytask.experiment.run import Run
 from polytask.experiment.summary import summarise
+from polytask.files import write_json, write_text
 from polytask.recipe import Prepared, Recipe, prepare, recipe_text
 from polytask.tasks import TaskSet
 from polytask.training import Observer, Processes
-from polytask.training.files import write_json, write_text
 
 __all__ = ["Experiment"]
 

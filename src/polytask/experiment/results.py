@@ -9,11 +9,11 @@ from typing import Any
 from polytask.data import EncodedSplit, evaluation_batches
 from polytask.errors import RunError
 from polytask.evaluation import collect, evaluate_evidence, save_evidence
+from polytask.files import write_json
 from polytask.models import MultiTaskModel
 from polytask.recipe import Prepared
 from polytask.tasks.metrics import Evidence
 from polytask.training import Trainer
-from polytask.training.files import write_json
 from polytask.training.model_folder import SavedModel, save_model
 
 __all__ = ["write_model", "write_summary", "write_test"]

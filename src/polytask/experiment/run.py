@@ -15,6 +15,7 @@ from polytask.recipe import Prepared
 from polytask.registry import plain
 from polytask.training import Observer, Processes, Trainer, TrainingOptions
 from polytask.training.checkpoint import Checkpoints
+from polytask.training.parameter_groups import starts
 from polytask.training.warm_start import warm_start
 
 __all__ = ["Run"]
@@ -128,7 +129,7 @@ class Run:
         names = [name for name, _ in model.named_parameters()]
 
         def there(start: str) -> bool:
-            return any(name.startswith(start) for name in names)
+            return any(starts(name, start) for name in names)
 
         return replace(
             options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from polytask.evaluation import Comparison, read_comparison
+from polytask.files import write_text
 from polytask.report.bands_figure import bands_figure
 from polytask.report.changes import changes_figure
 from polytask.report.curves_figure import CURVES, curves_figure, read_run_logs
@@ -44,9 +45,7 @@ def write_report(run: Path) -> Path:
     """
     comparison = read_comparison(run / "metrics.json")
     file = run / "report.html"
-    partial = file.with_name("report.html.partial")
-    partial.write_text(_page(run, comparison), encoding="utf-8")
-    partial.replace(file)
+    write_text(file, _page(run, comparison))
     return file
 
 

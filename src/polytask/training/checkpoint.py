@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from polytask.errors import InputError
-from polytask.training.files import verify, whole_folder
+from polytask.files import verify, whole_folder
 from polytask.training.weights import read_tensors, write_tensors
 
 __all__ = ["Checkpoint", "Checkpoints"]

@@ -98,6 +98,6 @@ def check_finite(losses: Mapping[str, float], *, step: int) -> None:
     for name, value in losses.items():
         if not math.isfinite(value):
             raise RunError(
-                f"the loss of task {name!r} is {value} at step {step}; the last checkpoint is "
-                "intact (a lower learning rate or clip_norm may help)"
+                f"the loss of task {name!r} is {value} at step {step}; checkpoints from before "
+                "are intact (a lower learning rate or clip_norm may help)"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.errors import RunError
-from polytask.training.files import write_text
+from polytask.files import write_text
 
 __all__ = ["Log", "read_log"]
 

@@ -11,10 +11,10 @@ from typing import Any
 from polytask.data import INPUTS
 from polytask.data.inputs import Input
 from polytask.errors import InputError, unknown
+from polytask.files import verify, whole_folder
 from polytask.models import BACKBONES, SHARING, MultiTaskModel
 from polytask.registry import construct
 from polytask.tasks import OUTPUTS, HeadOptions, Task, TaskSet
-from polytask.training.files import verify, whole_folder
 from polytask.training.weights import load_weights, read_tensors, write_tensors
 
 __all__ = ["SavedModel", "drop_task", "load_model", "model_folder", "save_model"]

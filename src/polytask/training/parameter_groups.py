@@ -11,7 +11,7 @@ from polytask.errors import InputError, unknown
 from polytask.models import MultiTaskModel
 from polytask.training.options import TrainingOptions
 
-__all__ = ["parameter_groups"]
+__all__ = ["parameter_groups", "starts"]
 
 
 def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[di
     owners = model.owners()
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named.items():
-        if name.startswith(tuple(options.freeze)):
+        if any(starts(name, start) for start in options.freeze):
             parameter.requires_grad_(False)
             continue
         if not parameter.requires_grad:
@@ -49,15 +49,20 @@ def parameter_groups(model: MultiTaskModel, options: TrainingOptions) -> list[di
     ]
 
 
+def starts(name: str, start: str) -> bool:
+    """Whether a parameter's name starts with these parts; ``heads.<task>`` is the task's head."""
+    return any(name == part or name.startswith(f"{part}.") for part in (start, f"{start}_head"))
+
+
 def _check_prefixes(prefixes: Iterable[str], named: Mapping[str, nn.Parameter]) -> None:
     for prefix in prefixes:
-        if not any(name.startswith(prefix) for name in named):
+        if not any(starts(name, prefix) for name in named):
             choices = {".".join(name.split(".")[:depth]) for name in named for depth in (1, 2, 3)}
             raise unknown("start of a parameter name", prefix, choices, where="training")
 
 
 def _named_factor(name: str, factors: Mapping[str, float]) -> float:
-    matching = [prefix for prefix in factors if name.startswith(prefix)]
+    matching = [prefix for prefix in factors if starts(name, prefix)]
     return factors[max(matching, key=len)] if matching else 1.0
 
 

@@ -81,7 +81,7 @@ class Snapshot:
         identity = {
             "seed": self.update.seed,
             "tasks": list(self.update.model.tasks),
-            "rows": {name: len(split) for name, split in self.loader.stream.splits.items()},
+            "data": {name: split.digest for name, split in self.loader.stream.splits.items()},
             **{name: value for name, value in options.items() if name not in FREE},
         }
         found: dict[str, Any] = json.loads(json.dumps(identity))

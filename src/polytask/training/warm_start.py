@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from polytask.errors import InputError
+from polytask.files import verify
 from polytask.models import MultiTaskModel
 from polytask.tasks import Output
-from polytask.training.files import verify
 from polytask.training.model_folder import model_folder
 from polytask.training.weights import read_tensors
 

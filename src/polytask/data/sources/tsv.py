@@ -22,7 +22,8 @@ class TSV(Source):
         encoding: of the text. Default ``utf-8``.
         quote: one character around a cell that holds a tab or line ends. Default ``"``.
         quoting: False if quotes mean nothing in this file, as in most corpora. Default True.
-        missing: the cells that mean that there is no value. Default: only the empty cell.
+        missing: the cells that mean that there is no value. Default: the empty
+            cell, ``NaN``, ``nan``, ``null`` and ``NULL``; ``NA`` and ``?`` may be words.
         text: the columns that are text even if all cells look like numbers (``007``). Default none.
         trim: take away the spaces around every text. Default False.
 
@@ -39,7 +40,7 @@ class TSV(Source):
     encoding: str = "utf-8"
     quote: str = '"'
     quoting: bool = True
-    missing: tuple[str, ...] = ("",)
+    missing: tuple[str, ...] = ("", "NaN", "nan", "null", "NULL")
     text: tuple[str, ...] = ()
     trim: bool = False
 

@@ -59,14 +59,15 @@ def load_encoder(source: str, *, pretrained: bool, dropout: float | None = None)
 def _load(source: str, *, pretrained: bool, dropout: float | None) -> nn.Module:
     from transformers import AutoConfig, AutoModel
 
-    config = AutoConfig.from_pretrained(source)
+    safe = {"trust_remote_code": False}  # code that a folder brings along is never run
+    config = AutoConfig.from_pretrained(source, **safe)
     if dropout is not None:
         set_dropout(config, dropout)
     extra = {"add_pooling_layer": False} if config.model_type in POOLED else {}
     model: nn.Module = (
-        AutoModel.from_pretrained(source, config=config, use_safetensors=True, **extra)
+        AutoModel.from_pretrained(source, config=config, use_safetensors=True, **safe, **extra)
         if pretrained
-        else AutoModel.from_config(config, **extra)
+        else AutoModel.from_config(config, **safe, **extra)
     )
     return model
 

@@ -43,7 +43,9 @@ class TokenEncoder:
         from transformers import AutoTokenizer
 
         try:
-            return TokenEncoder(AutoTokenizer.from_pretrained(source), max_length=max_length)
+            # Code that a folder brings along is never run.
+            tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+            return TokenEncoder(tokenizer, max_length=max_length)
         except (OSError, ValueError) as error:
             raise InputError(
                 f"backbone 'transformer': no tokenizer at {source!r}: {error}"

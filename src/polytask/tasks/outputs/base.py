@@ -88,6 +88,11 @@ class Output(ABC):
             The shape of the target.
         """
 
+    @property
+    def unit(self) -> float:
+        """The size of a large error, by which errors are divided where tasks are compared."""
+        return 1.0
+
     def weights(self, target: Tensor, mask: Tensor) -> Tensor:
         """The weight of every loss value, of the shape that `losses` returns; 0 where masked."""
         return mask.float()

@@ -94,6 +94,10 @@ class Regression(Output):
         return len(mean) if isinstance(mean, tuple) else 1
 
     @property
+    def unit(self) -> float:
+        return float(np.mean(self._scale[1]))
+
+    @property
     def scope(self) -> Literal["example", "batch"]:
         return "batch" if self.loss == "ccc" else "example"
 
