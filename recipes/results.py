@@ -38,7 +38,7 @@ def seconds(run: Path) -> str:
     """How long the models trained."""
     multi = [json.loads(file.read_text())["seconds"] for file in run.glob("multi/*/run.json")]
     single = [json.loads(file.read_text())["seconds"] for file in run.glob("single/*/*/run.json")]
-    text = f"one CPU core: {sum(multi) / len(multi):.0f} s per multi-task model"
+    text = f"a CPU: {sum(multi) / len(multi):.0f} s per multi-task model"
     return text + (
         f", {sum(single):.0f} s for all {len(single)} single-task models" if single else ""
     )
