@@ -49,7 +49,7 @@ format: $(VENV)/.installed-lint  ## rewrite the files as `make lint` wants them
 bench: export HF_HUB_OFFLINE := 1
 bench: export TOKENIZERS_PARALLELISM := false
 bench: $(VENV)/.installed-bench  ## run every benchmark, one after the other
-	@for file in benchmarks/*.py; do \
+	@for file in benchmarks/[!_]*.py; do \
 	  [ -e "$$file" ] || { echo "no benchmarks"; exit 0; }; \
 	  echo "== $$file"; $(BIN)/python "$$file"; \
 	done
