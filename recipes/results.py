@@ -28,17 +28,19 @@ def page(run: Path) -> str:
         f"# {recipe.name}",
         recipe.description.strip(),
         f"```bash\n{command}\n```",
-        f"Measured with torch {torch} on {seconds(run)}; seeds {seeds}.",
+        f"Measured with torch {torch} in {seconds(run)}; seeds {seeds}.",
         comparison_markdown(read_comparison(run / "metrics.json")),
     ]
     return "\n\n".join(lines)
 
 
 def seconds(run: Path) -> str:
-    """How long the models trained."""
-    multi = [json.loads(file.read_text())["seconds"] for file in run.glob("multi/*/run.json")]
-    single = [json.loads(file.read_text())["seconds"] for file in run.glob("single/*/*/run.json")]
-    text = f"a CPU: {sum(multi) / len(multi):.0f} s per multi-task model"
+    """How long the models trained, in time of one core: the same beside other work."""
+    multi, single = (
+        [json.loads(file.read_text())["cpu_seconds"] for file in run.glob(files)]
+        for files in ("multi/*/run.json", "single/*/*/run.json")
+    )
+    text = f"{sum(multi) / len(multi):.0f} s of a CPU core per multi-task model"
     return text + (
         f", {sum(single):.0f} s for all {len(single)} single-task models" if single else ""
     )

@@ -44,6 +44,7 @@ def test_the_summary_of_a_run(whole: Path) -> None:
     assert summary["tasks"] == ["label", "value", "other"]
     assert (summary["steps"], summary["seed"]) == (20, 0)
     assert 0 < summary["best_step"] <= 20
+    assert summary["cpu_seconds"] > 0
     assert summary["seconds"] > 0
 
 

@@ -61,6 +61,7 @@ def write_summary(trainer: Trainer, notes: Mapping[str, Any], file: Path) -> Non
         "best_step": state.best_step,
         "best_score": state.best_score,
         "seconds": round(state.seconds, 2),
+        "cpu_seconds": round(state.cpu_seconds, 2),
         "parameters": sum(p.numel() for p in model.parameters()),
     }
     write_json(file, {**notes, **summary})

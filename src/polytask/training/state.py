@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-__all__ = ["Best", "RunState"]
+__all__ = ["Best", "Moment", "RunState"]
+
+
+class Moment(NamedTuple):
+    """A point in time, in seconds of the clock and of the processor."""
+
+    wall: float
+    cpu: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """The present."""
+        return cls(time.monotonic(), time.process_time())
 
 
 @dataclass
@@ -20,6 +34,7 @@ class RunState:
         worse: evaluations since then.
         finished: no step is left, or patience is spent.
         seconds: time spent in training and validation, over all resumptions.
+        cpu_seconds: of them, what this process computed, summed over its threads.
     """
 
     step: int = 0
@@ -28,6 +43,14 @@ class RunState:
     worse: int = 0
     finished: bool = False
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+    def spent(self, since: Moment) -> Moment:
+        """Add the time since a moment; returns the present one."""
+        now = Moment.now()
+        self.seconds += now.wall - since.wall
+        self.cpu_seconds += now.cpu - since.cpu
+        return now
 
     def scored(self, score: float) -> bool:
         """Take note of a validation score; tells whether it is the best so far."""

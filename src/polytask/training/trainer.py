@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from polytask.training.options import TrainingOptions
 from polytask.training.processes import Processes
 from polytask.training.schedule import rate_factor
 from polytask.training.snapshot import Snapshot
-from polytask.training.state import Best, RunState
+from polytask.training.state import Best, Moment, RunState
 from polytask.training.update import Update
 
 __all__ = ["Trainer"]
@@ -79,7 +78,7 @@ class Trainer:
         self.state, self.best = RunState(), Best()
         self.journal = Journal(self.total, self.processes)
         self._snapshot = Snapshot(self.update, loader, self.best)
-        self._since = time.monotonic()
+        self._since = Moment.now()
 
     def resume(self) -> bool:
         """Continue from the newest whole checkpoint, if there is one.
@@ -105,7 +104,7 @@ class Trainer:
         """
         if self.state.step == 0 and self.checkpoints.steps():
             raise InputError(f"{self.folder}: holds a run already; resume() goes on with it")
-        self._since = time.monotonic()
+        self._since = Moment.now()
         self._open()
         try:
             with Interrupts() as interrupts:
@@ -182,8 +181,7 @@ class Trainer:
                 stay.
         """
         self.journal.flush()
-        now = time.monotonic()
-        self.state.seconds, self._since = self.state.seconds + now - self._since, now
+        self._since = self.state.spent(self._since)
         error: RunError | None = None
         try:
             checkpoint = self._snapshot.take(self.state)
