@@ -20,6 +20,7 @@ from tests.training.made import (
 )
 
 from polytask.data import EncodedSplit
+from polytask.data.mixtures import Phase, Schedule
 from polytask.errors import InputError
 from polytask.fields import Dense, Targets
 from polytask.tasks import Classification, Regression
@@ -174,3 +175,18 @@ def test_training_learns(tmp_path: Path) -> None:
     assert metrics["a_label"]["accuracy"] > 0.7
     assert metrics["a_value"]["r2"] > 0.9
     assert not trainer.model.training
+
+
+def test_a_phase_trains_its_tasks_with_their_factors(tmp_path: Path) -> None:
+    """A factor in a phase is the weight of the task; a task without a phase stays as it is."""
+    label, value = two_tasks()
+    weighted = Case(tasks=[label, replace(value, weight=0.25)])
+    phases = Schedule(phases=[Phase(tasks={"a_label": 1, "a_value": 0.25})])
+    assert_equal(
+        weighted.trained(tmp_path / "weight"), Case(mixture=phases).trained(tmp_path / "f")
+    )
+    alone = Case(mixture=Schedule(phases=[Phase(tasks=["a_label"])]), validate=False)
+    before = weights(alone.model())
+    after = alone.trained(tmp_path / "alone")
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert {name for name in before if "a_value" not in name} == moved

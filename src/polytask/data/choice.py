@@ -5,11 +5,12 @@ Shapes: M data sets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
 from polytask.data.mixtures import Mixture, Probabilities
+from polytask.errors import InputError
 from polytask.randomness import seeded
 
 __all__ = ["Choice"]
@@ -27,6 +28,10 @@ class Choice:
         batches: data set -> number of batches into which they are cut.
         per_step: data sets per step, none twice; fewer where the mixture allows fewer.
         seed: of what is drawn at random.
+        tasks: data set -> the tasks that it carries; needed where the mixture chooses tasks.
+
+    Raises:
+        InputError: the mixture draws no data set that carries the tasks which it lets learn.
     """
 
     def __init__(
@@ -37,8 +42,10 @@ class Choice:
         *,
         per_step: int,
         seed: int,
+        tasks: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.mixture, self.sizes, self.per_step, self.seed = mixture, dict(sizes), per_step, seed
+        self._tasks = tasks or {}
         self._batches_per_example = np.array([batches[name] / sizes[name] for name in sizes])
         self._enter(0)
         self._block, self._numbers = -1, np.empty(0)
@@ -50,14 +57,32 @@ class Choice:
             self._enter(step)
         return [self._phase.names[index] for index in self._indices(step)]
 
+    @property
+    def tasks(self) -> Mapping[str, float] | None:
+        """The tasks that learn in the step that `at` was last asked for; see `Probabilities`."""
+        return self._phase.tasks
+
     def _enter(self, step: int) -> None:
         """Ask the mixture for the probabilities that hold from a step on."""
         self._phase: Probabilities = self.mixture.at(step, self.sizes)
         self._since = step
         of_examples = self._phase.of_examples
         self._weights = self._phase.values * (self._batches_per_example if of_examples else 1)
+        if self._phase.tasks is not None:
+            self._weights = self._weights * self._carrying(self._phase.tasks)
         self._cumulative = _cumulative(self._weights)
         self._available = np.flatnonzero(self._weights > 0)
+
+    def _carrying(self, tasks: Mapping[str, float]) -> np.ndarray:
+        """``[M]`` whether a data set carries any of these tasks; one that is drawn must."""
+        names = self._phase.names
+        found = np.array([any(task in self._tasks[name] for task in tasks) for name in names])
+        if not (found & (self._weights > 0)).any():
+            raise InputError(
+                f"mixture: from step {self._since} on, no data set is drawn that carries "
+                f"{', '.join(tasks)}"
+            )
+        return found
 
     def _indices(self, step: int) -> list[int]:
         count = min(self.per_step, len(self._available))

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from polytask.data.batch import Batch, collate
 from polytask.data.encoded import EncodedSplit
+from polytask.data.narrowed import Narrowed
 from polytask.data.stream import Draw, Stream
 from polytask.errors import InputError, unknown
 
@@ -34,11 +35,13 @@ class Step:
             draws several data sets; none when the step carries nothing for this process.
         totals: task -> sum of its loss weights over all batches of all processes. A loss that is
             divided by it is the mean over the whole step, wherever its parts are computed.
+        factors: task -> factor of its loss in this step; 1 for a task that is not named.
     """
 
     index: int
     batches: list[Batch]
     totals: dict[str, float]
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 class Loader:
@@ -80,9 +83,13 @@ class Loader:
         self._uncut, self._processes = frozenset(uncut), processes
         for name in self._uncut - set(stream.splits):
             raise unknown("data set", name, stream.splits, where="loader")
-        self._splits = _narrowed(stream.splits, tasks)
-        # Found here, once: `index` of a split is then ready when the workers read it.
-        self._labelled = {name: _labelled(split) for name, split in self._splits.items()}
+        carried = (task for split in stream.splits.values() for task in split.targets)
+        names = _known(dict.fromkeys(carried) if tasks is None else tasks, stream.splits)
+        self._all = Narrowed.to(stream.splits, names)
+        self._of_tasks = {
+            frozenset(chosen): Narrowed.to(stream.splits, [n for n in names if n in chosen])
+            for chosen in stream.mixture.task_sets()
+        }
 
     def __iter__(self) -> Iterator[Step]:
         if self.workers:
@@ -118,47 +125,36 @@ class Loader:
             pool.shutdown(wait=False)
 
     def _step(self, draw: Draw) -> Step:
-        rows = {name: self._useful(name, drawn) for name, drawn in draw.rows.items()}
+        data = self._all if draw.tasks is None else self._of_tasks[frozenset(draw.tasks)]
+        rows = {name: data.useful(name, drawn) for name, drawn in draw.rows.items()}
         rows = {name: kept for name, kept in rows.items() if len(kept)}
         whole = {name: kept for name, kept in rows.items() if name in self._uncut}
-        batches = self._collate(whole)
+        batches = self._collate(data, whole)
         for part in self._parts:
-            batches += self._collate({n: kept[part] for n, kept in rows.items() if n not in whole})
-        return Step(draw.step, batches, self._totals(rows))
+            cut = {name: kept[part] for name, kept in rows.items() if name not in whole}
+            batches += self._collate(data, cut)
+        return Step(draw.step, batches, self._totals(data, rows), draw.tasks or {})
 
-    def _collate(self, rows: Mapping[str, Tensor]) -> list[Batch]:
-        parts = [(self._splits[name], kept) for name, kept in rows.items() if len(kept)]
+    def _collate(self, data: Narrowed, rows: Mapping[str, Tensor]) -> list[Batch]:
+        parts = [(data.splits[name], kept) for name, kept in rows.items() if len(kept)]
         if self.stream.options.joined:
             return [collate(parts)] if parts else []
         return [collate([part]) for part in parts]
 
-    def _useful(self, name: str, rows: Tensor) -> Tensor:
-        labelled = self._labelled[name]
-        return rows if labelled is None else rows[labelled[rows]]
-
-    def _totals(self, rows: Mapping[str, Tensor]) -> dict[str, float]:
+    def _totals(self, data: Narrowed, rows: Mapping[str, Tensor]) -> dict[str, float]:
         totals: dict[str, float] = {}
         for name, kept in rows.items():
             copies = self._processes if name in self._uncut else 1
-            for task, total in self._splits[name].index.totals(kept).items():
+            for task, total in data.splits[name].index.totals(kept).items():
                 totals[task] = copies * total
         return totals
 
 
-def _narrowed(
-    splits: Mapping[str, EncodedSplit], tasks: Iterable[str] | None
-) -> dict[str, EncodedSplit]:
-    if tasks is None:
-        return dict(splits)
+def _known(tasks: Iterable[str], splits: Mapping[str, EncodedSplit]) -> list[str]:
+    """The tasks, all of which must be carried by some split."""
+    carried = {task for split in splits.values() for task in split.targets}
     names = list(tasks)
-    known = {task for split in splits.values() for task in split.targets}
     for name in names:
-        if name not in known:
-            raise unknown("task", name, known, where="loader")
-    return {name: split.only(names) for name, split in splits.items()}
-
-
-def _labelled(split: EncodedSplit) -> Tensor | None:
-    """``[N]`` true where any task has a target; None when that is everywhere."""
-    labelled = split.index.labelled
-    return None if bool(labelled.all()) else labelled
+        if name not in carried:
+            raise unknown("task", name, carried, where="loader")
+    return names

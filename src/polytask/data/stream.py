@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from polytask.data.choice import Choice
 from polytask.data.encoded import EncodedSplit
 from polytask.data.mixtures import Mixture
 from polytask.data.sampling import BatchSize, RowSampler
-from polytask.errors import InputError
+from polytask.errors import InputError, unknown
 
 __all__ = ["Draw", "Stream", "StreamOptions"]
 
@@ -42,11 +42,13 @@ class Draw:
         step: number of the step, from 0.
         rows: data set -> rows ``[B]``.
         states: data set -> where its sampler stands after this draw.
+        tasks: the only tasks that learn, each with a factor of its loss; None for all of them.
     """
 
     step: int
     rows: Mapping[str, Tensor]
     states: Mapping[str, Mapping[str, int]]
+    tasks: Mapping[str, float] | None = None
 
 
 class Stream:
@@ -64,8 +66,8 @@ class Stream:
         options: see `StreamOptions`.
 
     Raises:
-        InputError: more data sets per step than there are, a data set without a target, or joined
-            ones with different fields.
+        InputError: more data sets per step than there are, a data set without a target, joined
+            ones with different fields, or a mixture that names an unknown task.
     """
 
     def __init__(
@@ -88,8 +90,15 @@ class Stream:
         }
         self._counts = {name: sampler.examples for name, sampler in self._samplers.items()}
         batches = {name: sampler.batches_per_epoch for name, sampler in self._samplers.items()}
+        tasks = {name: split.targets for name, split in splits.items()}
+        _check_tasks(mixture, tasks)
         self._choice = Choice(
-            mixture, self._counts, batches, per_step=self.per_step, seed=options.seed
+            mixture,
+            self._counts,
+            batches,
+            per_step=self.per_step,
+            seed=options.seed,
+            tasks=tasks,
         )
         self.step = 0
 
@@ -106,7 +115,7 @@ class Stream:
         rows = {name: self._samplers[name].next() for name in names}
         self.step += 1
         states = {name: self._samplers[name].state_dict() for name in names}
-        return Draw(self.step - 1, rows, states)
+        return Draw(self.step - 1, rows, states, self._choice.tasks)
 
     def fork(self) -> Stream:
         """A stream that stands where this one does and then goes its own way; shares the data."""
@@ -143,6 +152,15 @@ class Stream:
 def _sampler(name: str, split: EncodedSplit, size: BatchSize, seed: int) -> RowSampler:
     rows = split.index.labelled.nonzero().squeeze(1)
     return RowSampler(name, rows, split.lengths[rows], size=size, seed=seed)
+
+
+def _check_tasks(mixture: Mixture, tasks: Mapping[str, Collection[str]]) -> None:
+    """Refuse a mixture that names tasks which do not exist."""
+    known = {task for names in tasks.values() for task in names}
+    for chosen in mixture.task_sets():
+        for name in chosen:
+            if name not in known:
+                raise unknown("task", name, known, where="mixture phases")
 
 
 def _check_same_fields(splits: Mapping[str, EncodedSplit]) -> None:

@@ -80,7 +80,7 @@ class Update:
         total: dict[str, Tensor] = {}
         for batch in step.batches:
             found = self._losses(batch.to(self.processes.device), step)
-            weighted = [self._weighted(name, loss) for name, loss in found.items()]
+            weighted = [self._weighted(name, loss, step) for name, loss in found.items()]
             if weighted:
                 whole = sum(weighted[1:], weighted[0])
                 self.scaler.scale(whole).backward()  # type: ignore[no-untyped-call]
@@ -94,8 +94,8 @@ class Update:
             outputs = self.model(batch.fields, batch.rows)
         return batch_losses(outputs, batch, self.model.tasks, step.totals)
 
-    def _weighted(self, name: str, loss: Tensor) -> Tensor:
-        weight = self.model.tasks[name].weight
+    def _weighted(self, name: str, loss: Tensor, step: Step) -> Tensor:
+        weight = self.model.tasks[name].weight * step.factors.get(name, 1.0)
         return loss if weight == 1.0 else loss * weight
 
     def _zero(self) -> Tensor:

@@ -2,7 +2,8 @@
 
 from polytask.data.mixtures.base import Mixture, Probabilities
 from polytask.data.mixtures.by_size import Power, Proportional, Temperature, Uniform
-from polytask.data.mixtures.fixed import Fixed, Phase, RoundRobin, Schedule
+from polytask.data.mixtures.fixed import Fixed, RoundRobin
+from polytask.data.mixtures.schedule import Phase, Schedule
 from polytask.registry import Registry
 
 __all__ = [
@@ -28,6 +29,6 @@ MIXTURES: Registry[Mixture] = Registry(
         "power": "polytask.data.mixtures.by_size:Power",
         "fixed": "polytask.data.mixtures.fixed:Fixed",
         "round_robin": "polytask.data.mixtures.fixed:RoundRobin",
-        "schedule": "polytask.data.mixtures.fixed:Schedule",
+        "schedule": "polytask.data.mixtures.schedule:Schedule",
     },
 )

@@ -6,7 +6,7 @@ Shapes: M data sets.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ class Probabilities:
         in_turn: draw in rotation among the data sets of positive probability instead of at random.
         of_examples: the values are shares of examples, not of draws. They differ where batches do:
             a data set whose batches are half as large is then drawn twice as often.
+        tasks: the only tasks that learn while these hold, each with a factor of its loss; None for
+            all of them. A data set that carries none of them is not drawn.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class Probabilities:
     until: int | None = None
     in_turn: bool = False
     of_examples: bool = False
+    tasks: Mapping[str, float] | None = None
 
     @property
     def drawn(self) -> frozenset[str]:
@@ -64,6 +67,10 @@ class Mixture(ABC):
             sizes: as in `at`.
         """
         return self.at(0, sizes).drawn
+
+    def task_sets(self) -> Sequence[Mapping[str, float]]:
+        """Every choice of tasks that `at` may give (`Probabilities.tasks`); none by default."""
+        return ()
 
 
 def normalised(

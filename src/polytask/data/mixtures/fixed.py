@@ -1,16 +1,16 @@
-"""Mixtures that the user spells out: weights, rotation, phases."""
+"""Mixtures that the user spells out: weights, rotation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from polytask.data.mixtures.base import Mixture, Probabilities, normalised
-from polytask.errors import InputError, unknown
+from polytask.errors import unknown
 
-__all__ = ["Fixed", "Phase", "RoundRobin", "Schedule"]
+__all__ = ["Fixed", "RoundRobin"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,51 +39,3 @@ class RoundRobin(Mixture):
 
     def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
         return replace(normalised(sizes, np.ones(len(sizes))), in_turn=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of training with weights of its own.
-
-    Args:
-        until: the first step that no longer belongs to the phase; None for the last phase.
-        weights: data set -> weight; only these are drawn.
-    """
-
-    until: int | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule(Mixture):
-    """Fixed weights that change from phase to phase.
-
-    Args:
-        phases: in order; all but the last say until which step they hold.
-
-    Raises:
-        InputError: the ends of the phases do not rise, or the last phase ends.
-    """
-
-    phases: Sequence[Phase]
-
-    def __post_init__(self) -> None:
-        ends = [phase.until for phase in self.phases]
-        if not ends or ends[-1] is not None or None in ends[:-1]:
-            raise InputError(
-                "mixture schedule: every phase but the last needs 'until', the last must have none"
-            )
-        steps = [end for end in ends if end is not None]
-        if any(later <= earlier for earlier, later in zip([0, *steps], steps, strict=False)):
-            raise InputError(
-                f"mixture schedule: 'until' must rise from phase to phase, got {steps}"
-            )
-
-    def at(self, step: int, sizes: Mapping[str, int]) -> Probabilities:
-        phase = next(p for p in self.phases if p.until is None or step < p.until)
-        return replace(Fixed(weights=phase.weights).at(step, sizes), until=phase.until)
-
-    def drawn(self, sizes: Mapping[str, int]) -> frozenset[str]:
-        """The data sets that any phase draws."""
-        starts = [0, *(phase.until for phase in self.phases if phase.until is not None)]
-        return frozenset().union(*(self.at(step, sizes).drawn for step in starts))
