@@ -1,0 +1,1 @@
+"""How gradients of many losses are found, compared and combined."""

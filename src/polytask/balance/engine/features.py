@@ -1,0 +1,124 @@
+"""Gradients at the shared features, in place of those of the shared parameters.
+
+Shapes: K tasks, F numbers of the features of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.pending import Pending
+from polytask.balance.engine.processes import Processes
+from polytask.balance.engine.rows import gramian_of, row_dtype, views
+from polytask.errors import InputError
+
+__all__ = ["FeatureGradients"]
+
+
+class FeatureGradients:
+    """Walks each head once and the shared part once.
+
+    The inner product of two tasks is that of their gradients at the features; it bounds the one of
+    the parameters and equals it up to a linear map, the Jacobian of the shared part (Sener and
+    Koltun 2018, section 3.3).
+
+    Args:
+        losses: task -> scalar, of this process.
+        tasks: ``[K]`` of the step.
+        features: the outputs of the shared part, on which all losses depend.
+        shared: the parameters of the shared part.
+        scale: factor of the losses, as of a gradient scaler.
+        retain_graph: as in autograd.
+
+    Raises:
+        InputError: the features do not depend on any parameter, or a loss depends on a shared
+            parameter past them.
+    """
+
+    def __init__(
+        self,
+        losses: Mapping[str, Tensor],
+        tasks: Sequence[str],
+        features: Sequence[Tensor],
+        shared: Sequence[Tensor],
+        *,
+        scale: float = 1.0,
+        retain_graph: bool = False,
+    ) -> None:
+        self.features, self.scale, self._retain = list(features), scale, retain_graph
+        self._shared = list(shared)
+        self.pending = Pending()
+        graph = Graph(list(losses.values()), without=_nodes(features))
+        _check_nothing_past(graph, self._shared)
+        size = sum(f.numel() for f in self.features)
+        dtype, device = row_dtype(self.features), self.features[0].device
+        self.rows = torch.zeros(len(tasks), size, dtype=dtype, device=device)
+        for index, (name, loss) in enumerate(losses.items()):
+            keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
+            task = tasks.index(name)
+            self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
+
+    def combine(self, processes: Processes) -> None:
+        """Nothing: each process has examples of its own, and with them gradients of its own."""
+
+    def gramian(self, processes: Processes) -> Tensor:
+        """``[K, K]`` inner products over the examples of all processes, float64 on the CPU."""
+        found = gramian_of(self.rows)
+        return processes.add(found).cpu() * (processes.factor / self.scale) ** 2
+
+    def apply(self, weights: Tensor) -> None:
+        """Send the weighted sum of the gradients through the shared part."""
+        self.apply_update(weights.to(self.rows) @ self.rows)
+
+    def apply_update(self, update: Tensor) -> None:
+        """Send an update ``[F]`` through the shared part."""
+        found = torch.autograd.grad(
+            self.features,
+            self._shared,
+            grad_outputs=[
+                part.to(f.dtype)
+                for part, f in zip(views(update, self.features), self.features, strict=True)
+            ],
+            retain_graph=self._retain,
+            allow_unused=True,
+        )
+        self.pending.add(self._shared, found)
+
+    def _differentiate(
+        self, index: int, loss: Tensor, own: Sequence[Tensor], *, retain_graph: bool
+    ) -> None:
+        found = torch.autograd.grad(
+            loss,
+            [*self.features, *own],
+            grad_outputs=torch.full_like(loss, self.scale),
+            retain_graph=retain_graph,
+            allow_unused=True,
+        )
+        count = len(self.features)
+        parts = views(self.rows[index], self.features)
+        for part, gradient in zip(parts, found[:count], strict=True):
+            if gradient is not None:
+                part.copy_(gradient)
+        self.pending.add(own, found[count:], task=index)
+
+
+def _nodes(features: Sequence[Tensor]) -> list[Node]:
+    nodes = [feature.grad_fn for feature in features]
+    if not nodes or any(node is None for node in nodes):
+        raise InputError("features must be computed from the shared parameters, undetached")
+    return [node for node in nodes if node is not None]
+
+
+def _check_nothing_past(graph: Graph, shared: Sequence[Tensor]) -> None:
+    ids = {id(parameter) for parameter in shared}
+    past = [tuple(leaf.shape) for leaf in graph.all_leaves() if id(leaf) in ids]
+    if past:
+        raise InputError(
+            f"cost='features': {len(past)} shared parameters, with shapes {past[:3]}, reach a loss "
+            f"without passing the features; give the last shared features"
+        )

@@ -1,0 +1,97 @@
+"""What autograd recorded for the losses of a step, read without computing anything.
+
+Shapes: K losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from polytask.errors import InputError
+
+__all__ = ["Graph", "is_leaf", "variable"]
+
+
+class Graph:
+    """The graphs of K losses: their leaves, and what they have in common.
+
+    A node is visited once when it is first found and once more if several losses lead to it.
+
+    Args:
+        losses: task -> scalar that autograd has followed.
+        without: nodes that are not passed.
+
+    Raises:
+        InputError: a loss that no parameter leads to.
+    """
+
+    def __init__(self, losses: Sequence[Tensor], *, without: Iterable[Node] = ()) -> None:
+        self.edges: dict[Node, int] = {}
+        self._owner: dict[Node, int] = dict.fromkeys(without, -1)
+        self._common: dict[Node, None] = {}
+        self._own: list[list[Tensor]] = []
+        for index, loss in enumerate(losses):
+            if loss.grad_fn is None:
+                raise InputError(f"loss number {index} was not computed from any parameter")
+            self._own.append(self._walk(loss.grad_fn, index))
+        self._shared = _leaves_behind(self._common)
+
+    @property
+    def shares_nodes(self) -> bool:
+        """Whether two losses have a computation in common, not only parameters."""
+        return not all(is_leaf(node) for node in self._common)
+
+    def leaves(self, index: int) -> list[Tensor]:
+        """The parameters that a loss may depend on: its own, and those that several share."""
+        common = {id(leaf) for leaf in self._shared}
+        return [*(leaf for leaf in self._own[index] if id(leaf) not in common), *self._shared]
+
+    def all_leaves(self) -> list[Tensor]:
+        """The parameters that any loss depends on."""
+        return list({id(leaf): leaf for own in self._own for leaf in own}.values())
+
+    def _walk(self, start: Node, index: int) -> list[Tensor]:
+        """Visit what was not visited yet; returns the leaves among it."""
+        waiting, leaves = [start], []
+        while waiting:
+            node = waiting.pop()
+            self.edges[node] = self.edges.get(node, 0) + 1
+            owner = self._owner.setdefault(node, index)
+            if owner not in (index, -1):
+                self._common[node] = None
+            if self.edges[node] > 1 or owner != index:
+                continue
+            if is_leaf(node):
+                leaves.append(variable(node))
+            waiting += [nearer for nearer, _ in node.next_functions if nearer is not None]
+        return leaves
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether a node stands for a parameter."""
+    return node.name().endswith("AccumulateGrad")
+
+
+def variable(node: Any) -> Tensor:
+    """The parameter of a leaf."""
+    found: Tensor = node.variable
+    return found
+
+
+def _leaves_behind(nodes: Iterable[Node]) -> list[Tensor]:
+    """The leaves at and behind these nodes."""
+    seen: set[Node] = set()
+    waiting, found = list(nodes), []
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if is_leaf(node):
+            found.append(variable(node))
+        waiting += [nearer for nearer, _ in node.next_functions if nearer is not None]
+    return found

@@ -1,0 +1,115 @@
+"""What processes that train one model together tell each other in a balanced step.
+
+Shapes: K tasks, P numbers of all parameters together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from polytask.balance.engine.pending import Pending
+from polytask.balance.engine.rows import accumulate, row_dtype, views
+from polytask.errors import InputError
+
+__all__ = ["Combine", "Processes"]
+
+Combine = Literal["mean", "sum", "none"]
+"""How the gradients of processes become one."""
+
+
+class Processes:
+    """The processes that compute a step together; often just one.
+
+    Args:
+        combine: ``mean`` (as in data-parallel training, where every loss is a mean over the rows of
+            its process), ``sum`` (every loss is a share of that of the step), or ``none``: others
+            are left alone.
+    """
+
+    def __init__(self, combine: Combine) -> None:
+        if combine not in ("mean", "sum", "none"):
+            raise InputError(f"processes must be 'mean', 'sum' or 'none', got {combine!r}")
+        several = combine != "none" and dist.is_available() and dist.is_initialized()
+        self.count = dist.get_world_size() if several else 1
+        self.factor = 1 / self.count if combine == "mean" else 1.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody to talk to."""
+        return self.count == 1
+
+    def combine(self, values: Tensor) -> Tensor:
+        """The mean or sum of a tensor over the processes, in place."""
+        if not self.alone:
+            dist.all_reduce(values)
+            values *= self.factor
+        return values
+
+    def add(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over the processes, in place."""
+        if not self.alone:
+            dist.all_reduce(values)
+        return values
+
+    def agree(self, values: Tensor, device: torch.device) -> Tensor:
+        """The values of the first process."""
+        if self.alone:
+            return values
+        shared = values.to(device)
+        dist.broadcast(shared, src=0)
+        return shared.to(values.device)
+
+    def tasks(
+        self, losses: Mapping[str, Tensor], known: Collection[str] | None, device: torch.device
+    ) -> list[str]:
+        """The tasks that any process has a loss of, in the same order everywhere.
+
+        Args:
+            losses: of this process.
+            known: all tasks, in the same order on every process.
+            device: of the losses.
+
+        Raises:
+            InputError: several processes, but ``own`` does not name the tasks.
+        """
+        if self.alone:
+            return list(losses)
+        if known is None or not set(losses) <= set(known):
+            raise InputError(
+                "with several processes, own must map every task to its parameters "
+                f"(tasks with a loss: {', '.join(losses)})"
+            )
+        present = torch.tensor([float(name in losses) for name in known], device=device)
+        there = self.add(present).tolist()
+        return [name for name, count in zip(known, there, strict=True) if count]
+
+    def accumulate(
+        self, pending: Pending, weights: Tensor | None, parameters: Sequence[Tensor]
+    ) -> None:
+        """Add gradients to ``.grad``, combined over the processes.
+
+        Args:
+            pending: of this process.
+            weights: ``[K]`` of the tasks, or None.
+            parameters: all that any process may have a gradient of, in the same order everywhere.
+        """
+        if self.alone:
+            pending.accumulate(weights)
+            return
+        found = pending.total(weights, parameters)
+        device, dtype = parameters[0].device, row_dtype(parameters)
+        flags = torch.tensor([float(g is not None) for g in found], device=device)
+        flat = torch.zeros(sum(p.numel() for p in parameters), device=device, dtype=dtype)
+        for part, gradient in zip(views(flat, parameters), found, strict=True):
+            if gradient is not None:
+                part.copy_(gradient)
+        self.combine(flat)
+        there = self.add(flags).tolist()
+        for parameter, part, count in zip(parameters, views(flat, parameters), there, strict=True):
+            if count:
+                accumulate(parameter, part)
