@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from polytask.tasks import Classification, HeadOptions, MultiLabel, Ordinal, Regression, Tagging
+from polytask.tasks import (
+    Classification,
+    HeadOptions,
+    MultiLabel,
+    Ordinal,
+    Output,
+    Regression,
+    Tagging,
+)
+from polytask.tasks.outputs.ordinal import Loss
 
 
 def sigmoid(x: float) -> float:
@@ -88,12 +101,44 @@ def test_multi_label_is_binary_cross_entropy_per_label() -> None:
     assert losses[0].tolist() == pytest.approx([-log(3 / 4), log(2)])
 
 
+MATRIX = np.array([[1, 0], [0, 0], [0, 1], [np.nan, 1], [0, np.nan], [np.nan, 0]])
+
+
 def test_balanced_pos_weight_is_negatives_per_positive() -> None:
-    matrix = np.array([[1, 0], [0, 0], [0, 1], [np.nan, 1], [0, np.nan]])
-    output = MultiLabel(pos_weight="balanced").fit(matrix, where="t")
-    assert output.pos_weight == (3.0, 1.0)
-    losses = output.losses(torch.tensor([[0.0, 0.0]]), torch.tensor([[1.0, 0.0]]))
-    assert losses[0].tolist() == pytest.approx([3 * log(2), log(2)])
+    output = MultiLabel(pos_weight="balanced").fit(MATRIX, where="t")
+    assert output.pos_weight == (3.0, 1.5)
+    target, mask = (
+        torch.tensor([[1.0, 1.0], [0.0, 1.0]]),
+        torch.tensor([[True, True], [True, False]]),
+    )
+    assert output.weights(target, mask).tolist() == [[3.0, 1.5], [1.0, 0.0]]
+
+
+def test_pos_weight_is_that_of_torch_up_to_the_divisor() -> None:
+    output = MultiLabel(classes=("a", "b", "c"), pos_weight=(0.5, 2.0, 3.0))
+    logits, target = torch.randn(7, 3), torch.randint(0, 2, (7, 3)).float()
+    weights = output.weights(target, torch.ones(7, 3, dtype=torch.bool))
+    torch.testing.assert_close(
+        (output.losses(logits, target) * weights).sum(),
+        F.binary_cross_entropy_with_logits(
+            logits, target, pos_weight=torch.tensor([0.5, 2.0, 3.0]), reduction="sum"
+        ),
+    )
+
+
+def test_label_weights_hold_for_yes_and_no() -> None:
+    output = MultiLabel(class_weights={"b": 5.0}, pos_weight={"b": 2.0}, classes=("a", "b"))
+    fitted = output.fit(np.array(["a,b", "b"], dtype=object), where="t")
+    target = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    weights = fitted.weights(target, torch.ones(2, 2, dtype=torch.bool))
+    assert weights.tolist() == [[1.0, 10.0], [1.0, 5.0]]
+
+
+def test_balanced_label_weights_make_up_for_labels_that_were_rarely_measured() -> None:
+    matrix = np.array([[1, 0, np.nan], [0, np.nan, np.nan], [0, np.nan, np.nan]])
+    output = MultiLabel(class_weights="balanced").fit(matrix, where="t")
+    # Four targets of three labels: a was measured three times, b once, c never.
+    assert output.class_weights == pytest.approx((4 / 9, 4 / 3, 1.0))
 
 
 def test_cumulative_is_one_problem_per_threshold() -> None:
@@ -122,6 +167,33 @@ def test_conditional_problems_are_asked_up_to_the_class() -> None:
         [-log(1 - first), -log(first) - log(1 - second), -log(first) - log(second)], rel=1e-5
     )
     assert output.weights(target, every).tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize("loss", ["cumulative", "corn", "cross_entropy"])
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_whole_class_weights_are_repetitions(loss: Loss, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    factors = torch.randint(0, 4, (4,), generator=generator)
+    target = torch.arange(4).repeat(2)
+    factors[0] = 1  # at least one example counts
+    plain = Ordinal(classes=(1, 2, 3, 4), loss=loss)
+    weighted = replace(plain, class_weights=tuple(factors.float().tolist()))
+    logits = torch.randn((8, plain.size), generator=generator)
+    again = torch.repeat_interleave(torch.arange(8), factors[target])
+    torch.testing.assert_close(
+        mean_loss(weighted, logits, target), mean_loss(plain, logits[again], target[again])
+    )
+
+
+def mean_loss(output: Output, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    weights = output.weights(target, torch.ones_like(target, dtype=torch.bool))
+    return (output.losses(logits, target) * weights).sum() / weights.sum()
+
+
+def test_balanced_class_weights_of_ordered_classes() -> None:
+    output = Ordinal(class_weights="balanced", loss="corn").fit(np.array([1, 1, 1, 5]), where="t")
+    assert output.class_weights == pytest.approx((4 / (2 * 3), 4 / 2))
 
 
 @pytest.mark.parametrize(

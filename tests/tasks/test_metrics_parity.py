@@ -26,6 +26,7 @@ from polytask.tasks.metrics import (
     ExactMatch,
     ExplainedVariance,
     LabelAccuracy,
+    LabelCalibrationError,
     MacroF1,
     MacroLabelF1,
     MatthewsCorrelation,
@@ -158,6 +159,19 @@ def test_labels_of_torchmetrics(name: str) -> None:
     peer = getattr(tm.classification, f"multilabel_{name}")
     expected = peer(torch.from_numpy(scores), torch.from_numpy(targets), num_labels=3)
     agree(ours[name], scores, targets, float(expected))
+
+
+@pytest.mark.parametrize("bins", [15, 4])
+@FEW
+@given(seed=SEEDS, labels=st.integers(1, 4))
+def test_calibration_of_labels(bins: int, seed: int, labels: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, targets = rng.random((40, labels)), rng.integers(0, 2, (40, labels))
+    each = [
+        float(tm.classification.binary_calibration_error(*map(torch.from_numpy, pair), n_bins=bins))
+        for pair in zip(scores.T.copy(), targets.T.copy(), strict=True)
+    ]
+    agree(LabelCalibrationError(bins), scores, targets, np.mean(each))
 
 
 def tensors(peer: Callable[..., torch.Tensor], **options: object) -> Callable[..., float]:

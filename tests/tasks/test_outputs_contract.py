@@ -17,6 +17,7 @@ from polytask.tasks import OUTPUTS, Classification, MultiLabel, Ordinal, Output,
 from polytask.tasks.metrics import MAE, RMSE, Metric, Rows
 from polytask.tasks.outputs.base import Place
 from polytask.testing import OutputContract
+from polytask.testing.examples import make_examples
 
 
 def cells(*values: Any) -> np.ndarray:
@@ -90,7 +91,21 @@ CASES: dict[str, tuple[Output, np.ndarray]] = {
     "ordinal corn": (Ordinal(loss="corn", primary="kappa"), RANKS),
     "ordinal cross entropy": (Ordinal(loss="cross_entropy", primary="accuracy"), RANKS),
     "ordinal text": (Ordinal(classes=("a", "b", "c")), LABELS),
+    "ordinal cumulative weighted": (Ordinal(class_weights="balanced", unknown="wrong"), RANKS),
+    "ordinal corn weighted": (Ordinal(loss="corn", class_weights={5: 3.0}, unknown="wrong"), RANKS),
+    "ordinal cross entropy weighted": (
+        Ordinal(loss="cross_entropy", class_weights="balanced", primary="ece"),
+        RANKS,
+    ),
     "multi_label sets": (MultiLabel(), SETS),
+    "multi_label sets weighted": (
+        MultiLabel(class_weights={"x": 2.0}, pos_weight="balanced", unknown="wrong"),
+        SETS,
+    ),
+    "multi_label matrix weighted": (
+        MultiLabel(class_weights="balanced", unknown="wrong", primary="ece"),
+        MATRIX,
+    ),
     "multi_label matrix": (MultiLabel(pos_weight="balanced", primary="auroc"), MATRIX),
     "multi_label text": (MultiLabel(pos_weight={"a": 2.0}), cells("a, b", "b", None, "a", "c")),
     "tagging plain": (Tagging(), WORDS),
@@ -116,6 +131,22 @@ def contract(name: str) -> type[OutputContract]:
 
 
 globals().update({case.__name__: case for case in map(contract, CASES)})
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_batch_of_one_is_a_row_of_the_batch(name: str) -> None:
+    examples = make_examples(*CASES[name])
+    output, outputs = examples.output, examples.random_outputs()
+    losses = output.losses(outputs, examples.targets)
+    weights = output.weights(examples.targets, examples.mask)
+    evidence = examples.evidence(outputs)
+    for row in range(len(examples.targets)):
+        one = slice(row, row + 1)
+        target, mask = examples.targets[one], examples.mask[one]
+        torch.testing.assert_close(output.losses(outputs[one], target), losses[one])
+        torch.testing.assert_close(output.weights(target, mask), weights[one])
+        for metric in output.metrics().values():
+            assert not np.isinf(metric.value(evidence.take(np.array([row]))))
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "user's own"])

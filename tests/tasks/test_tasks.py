@@ -50,6 +50,8 @@ def test_a_set_is_a_mapping() -> None:
     assert list(tasks.only(["b"])) == ["b"]
     with pytest.raises(InputError, match="unknown task 'c'"):
         tasks["c"]
+    assert "a" in tasks
+    assert "c" not in tasks
 
 
 @pytest.mark.parametrize(

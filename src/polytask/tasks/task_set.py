@@ -37,6 +37,9 @@ class TaskSet(Mapping[str, Task]):
             raise unknown("task", name, self._tasks)
         return self._tasks[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._tasks  # the one of Mapping asks for a KeyError, not an InputError
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._tasks)
 

@@ -1,7 +1,7 @@
 """Metrics: each is computed for any weights of the examples, so that intervals cost little."""
 
 from polytask.tasks.metrics.base import AdditiveMetric, Evidence, Metric, Rows
-from polytask.tasks.metrics.calibration import CalibrationError
+from polytask.tasks.metrics.calibration import CalibrationError, LabelCalibrationError
 from polytask.tasks.metrics.classes import Accuracy, MacroF1, MatthewsCorrelation
 from polytask.tasks.metrics.correlation import Spearman
 from polytask.tasks.metrics.entities import EntityF1, EntityPrecision, EntityRecall
@@ -33,6 +33,7 @@ __all__ = [
     "ExactMatch",
     "ExplainedVariance",
     "LabelAccuracy",
+    "LabelCalibrationError",
     "MacroF1",
     "MacroLabelF1",
     "MatthewsCorrelation",

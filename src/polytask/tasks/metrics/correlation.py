@@ -9,8 +9,9 @@ import numpy as np
 
 from polytask.tasks.metrics.base import Evidence, Metric
 from polytask.tasks.metrics.moments import columns
+from polytask.tasks.metrics.per_label import in_blocks
 from polytask.tasks.metrics.quotients import mean_of_defined, ratio
-from polytask.tasks.metrics.ranking import in_blocks, tie_ends, tie_starts
+from polytask.tasks.metrics.ranking import tie_ends, tie_starts
 
 __all__ = ["Spearman"]
 

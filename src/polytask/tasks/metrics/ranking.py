@@ -1,54 +1,18 @@
 """Metrics of the order that scores give to examples, for any weights of the examples.
 
-Shapes: N examples, R resamplings, L labels (or classes, each against the rest).
+Shapes: N examples, R resamplings.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import numpy as np
 
-from polytask.tasks.metrics.base import Evidence, Metric
-from polytask.tasks.metrics.quotients import mean_of_defined, ratio
+from polytask.tasks.metrics.per_label import MeanOverLabels
+from polytask.tasks.metrics.quotients import ratio
 
-__all__ = ["AUROC", "AveragePrecision", "in_blocks", "tie_ends", "tie_starts"]
-
-Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""Scores ``[N]``, truth ``[N]`` and counts ``[R, N]`` to the values ``[R]`` of a metric."""
-
-BLOCK = 2**20
-"""Entries of ``counts`` that a kernel sees at a time (8 MB): bounds its temporary arrays."""
-
-
-def in_blocks(
-    kernel: Kernel, scores: np.ndarray, truth: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
-    """The kernel over blocks of resamplings; NaN if there is no example."""
-    if len(scores) == 0 or len(counts) == 0:
-        return np.full(len(counts), np.nan)
-    step = max(1, BLOCK // len(scores))
-    blocks = (counts[start : start + step] for start in range(0, len(counts), step))
-    return np.concatenate([kernel(scores, truth, x.astype(np.float64)) for x in blocks])
-
-
-def binary_problems(evidence: Evidence) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Each label as a binary problem: measured rows, their scores, their truth.
-
-    Two classes are one problem (the second class is the positive one), C classes are C problems.
-    """
-    columns = (evidence.scores, evidence.targets, evidence.mask)
-    scores, targets, mask = (np.asarray(column) for column in columns)
-    if targets.ndim == 2:
-        for label in range(targets.shape[1]):
-            rows = np.flatnonzero(mask[:, label])
-            yield rows, scores[rows, label], targets[rows, label] > 0.5
-        return
-    rows = np.flatnonzero(mask)
-    for label in [1] if scores.shape[1] == 2 else range(scores.shape[1]):
-        yield rows, scores[rows, label], targets[rows] == label
+__all__ = ["AUROC", "AveragePrecision", "tie_ends", "tie_starts"]
 
 
 def tie_ends(ordered: np.ndarray) -> np.ndarray:
@@ -62,22 +26,7 @@ def tie_starts(ordered: np.ndarray) -> np.ndarray:
     return len(ordered) - 1 - tie_ends(ordered[::-1])[::-1]
 
 
-class _MeanOverLabels(Metric):
-    """The mean over labels of a kernel; a label for which it is not defined does not count."""
-
-    @abstractmethod
-    def kernel(self, scores: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Scores and truth ``[N]`` of one label under weights ``counts [R, N]`` -> ``[R]``."""
-
-    def resampled(self, evidence: Evidence, counts: np.ndarray) -> np.ndarray:
-        values = [
-            in_blocks(self.kernel, scores, truth, counts[:, rows])
-            for rows, scores, truth in binary_problems(evidence)
-        ]
-        return mean_of_defined(np.stack(values), axis=0)
-
-
-class AUROC(_MeanOverLabels):
+class AUROC(MeanOverLabels):
     """Area under the ROC curve; the mean over labels, or over classes against the rest.
 
     P(score of a positive > score of a negative) + P(equal) / 2; NaN if one of the two is absent.
@@ -95,7 +44,7 @@ class AUROC(_MeanOverLabels):
         return ratio(wins, positive.sum(axis=1) * negative.sum(axis=1))
 
 
-class AveragePrecision(_MeanOverLabels):
+class AveragePrecision(MeanOverLabels):
     """Average precision; the mean over labels, or over classes against the rest.
 
     Sum over thresholds of precision times the gain in recall, without interpolation, as in

@@ -1,5 +1,8 @@
 """Metrics of ordered classes: the predicted rank is the median of the class probabilities.
 
+A label that training does not have has no rank. It counts as the largest mistake that is possible:
+every metric here takes it for the class that is farthest from the prediction.
+
 Shapes: N examples, C classes.
 """
 
@@ -32,16 +35,19 @@ def median_rank(scores: np.ndarray) -> np.ndarray:
 
 def _ranked(evidence: Evidence) -> Evidence:
     """The evidence with the predicted rank in place of class probabilities."""
-    ranks = median_rank(np.asarray(evidence.scores)).astype(np.float64)
-    return Evidence(evidence.ids, ranks, evidence.targets, evidence.mask)
+    scores, targets = np.asarray(evidence.scores), np.asarray(evidence.targets)
+    ranks, highest = median_rank(scores).astype(np.float64), scores.shape[-1] - 1
+    farthest = np.where(2 * ranks > highest, 0, highest)
+    known = np.where(targets > highest, farthest, targets)
+    return Evidence(evidence.ids, ranks, known, evidence.mask)
 
 
 class _MeanOverExamples(AdditiveMetric):
     """The mean of a function of the predicted and the true rank."""
 
     def statistics(self, evidence: Evidence) -> np.ndarray:
-        distance = np.abs(np.asarray(_ranked(evidence).scores) - np.asarray(evidence.targets))
-        mask = np.asarray(evidence.mask)
+        ranked, mask = _ranked(evidence), np.asarray(evidence.mask)
+        distance = np.abs(np.asarray(ranked.scores) - np.asarray(ranked.targets))
         return np.stack([np.where(mask, self.of_distance(distance), 0.0), mask], axis=1)
 
     def of_distance(self, distance: np.ndarray) -> np.ndarray:

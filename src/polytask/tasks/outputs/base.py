@@ -64,8 +64,8 @@ class Output(ABC):
     def encode(self, values: np.ndarray, place: Place) -> Targets:
         """Targets as tensors, with a mask that is false where a target is missing.
 
-        A class number of `size` or more is a label that training does not have (see
-        `Classification`): no loss learns from it, metrics count it as never predicted.
+        Numbers after those of the classes stand for labels that training does not have (see
+        `Classification`): no loss learns from them, metrics count them as never predicted.
 
         Args:
             values: ``[N, ...]`` the target column of any split.

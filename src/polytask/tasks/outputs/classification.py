@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import torch
@@ -25,13 +25,16 @@ from polytask.tasks.metrics import (
 )
 from polytask.tasks.outputs.base import Output, Place
 from polytask.tasks.outputs.class_weights import ClassWeights, fit_class_weights, weigh
-from polytask.tasks.outputs.labels import Label, choose_classes, encode_labels, find_classes
+from polytask.tasks.outputs.labels import (
+    Label,
+    Unknown,
+    choose_classes,
+    encode_labels,
+    find_classes,
+)
 from polytask.tasks.outputs.options import check_choice, not_fitted
 
-__all__ = ["Classification", "Unknown"]
-
-Unknown = Literal["error", "wrong"]
-"""What becomes of a label that training does not have."""
+__all__ = ["Classification"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,8 +63,17 @@ def label_names(cells: Cells, given: Sequence[Label] | None, *, where: str) -> t
     return choose_classes(given, found, where=where)
 
 
-def label_matrix(cells: Cells, classes: Sequence[Label], place: Place) -> np.ndarray:
+def label_matrix(
+    cells: Cells, classes: Sequence[Label], place: Place, *, unseen: bool = False
+) -> np.ndarray:
     """``[N, C]`` float64: 1 where a label holds, 0 where not, NaN where not measured.
+
+    Args:
+        cells: the labels of each row.
+        classes: the labels of training.
+        place: tells where a row stands, for messages.
+        unseen: whether a further column tells how many labels that are no class a row has, NaN
+            where it has none; by default such a label is an error.
 
     Raises:
         InputError: a label that is no class, or a matrix with another number of columns.
@@ -72,15 +81,17 @@ def label_matrix(cells: Cells, classes: Sequence[Label], place: Place) -> np.nda
     if isinstance(cells, np.ndarray):
         if cells.shape[1] != len(classes):
             raise InputError(f"{place(0)}: {cells.shape[1]} columns for {len(classes)} classes")
-        return cells
+        return np.pad(cells, ((0, 0), (0, int(unseen))), constant_values=np.nan)
     number = {label: index for index, label in enumerate(classes)}
-    matrix = np.zeros((len(cells), len(classes)))
+    matrix = np.full((len(cells), len(classes) + unseen), np.nan)
     for row, cell in enumerate(cells):
         if cell is None:
-            matrix[row] = np.nan
             continue
-        for label in cell:
-            if label not in number:
-                raise unknown("label", label, classes, where=place(row))
-            matrix[row, number[label]] = 1
+        matrix[row, : len(classes)] = 0
+        matrix[row, [number[label] for label in cell if label in number]] = 1
+        others = dict.fromkeys(label for label in cell if label not in number)
+        if others and not unseen:
+            raise unknown("label", next(iter(others)), classes, where=place(row))
+        if others:
+            matrix[row, -1] = len(others)
     return matrix

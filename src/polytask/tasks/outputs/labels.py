@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from polytask.tasks.outputs.base import Place
 
 __all__ = [
     "Label",
+    "Unknown",
     "check_labels",
     "choose_classes",
     "encode_labels",
@@ -23,6 +24,9 @@ __all__ = [
 
 Label = bool | int | float | str
 """A class label as recipes and predictions show it."""
+
+Unknown = Literal["error", "wrong"]
+"""What becomes of a label that training does not have."""
 
 
 def is_missing(value: Any) -> bool:

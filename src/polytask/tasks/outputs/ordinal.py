@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from polytask.errors import InputError
 from polytask.fields import Dense, Targets
 from polytask.tasks.metrics import (
+    CalibrationError,
     Metric,
     QuadraticWeightedKappa,
     RankAccuracy,
@@ -26,7 +27,14 @@ from polytask.tasks.metrics import (
     median_rank,
 )
 from polytask.tasks.outputs.base import Output, Place
-from polytask.tasks.outputs.labels import Label, choose_classes, encode_labels, find_classes
+from polytask.tasks.outputs.class_weights import ClassWeights, fit_class_weights, weigh
+from polytask.tasks.outputs.labels import (
+    Label,
+    Unknown,
+    choose_classes,
+    encode_labels,
+    find_classes,
+)
 from polytask.tasks.outputs.options import check_choice, not_fitted
 from polytask.tasks.outputs.thresholds import (
     SharedWeightLinear,
@@ -51,12 +59,18 @@ class Ordinal(Output):
         classes: the classes from lowest to highest; by default the numbers found in training.
         loss: ``cumulative`` (default): CORAL, T binary problems y > k that share one weight vector;
             ``corn``: T conditional binary problems y > k given y > k - 1; ``cross_entropy``.
-        primary: ``mae`` (in ranks, default), ``kappa`` (quadratic weights), ``accuracy`` or
-            ``spearman``.
+        class_weights: label -> weight of its examples in the loss, ``"balanced"``, or none, as in
+            `Classification`. With ``corn`` it is the weight of every binary problem of the example.
+        unknown: a label of another split that training does not have is an ``error`` (default), or
+            ``wrong``: no loss learns from it, and it counts as the largest mistake that is
+            possible. ``mae``, ``kappa``, ``accuracy`` and ``spearman`` take it for the class that
+            is farthest from the prediction, ``ece`` for a wrong decision.
+        primary: ``mae`` (in ranks, default), ``kappa`` (quadratic weights), ``accuracy``,
+            ``spearman`` or ``ece`` (of the most probable class, which need not be the median).
 
     Raises:
-        InputError: fewer than two classes in training, text labels without ``classes``, or a label
-            that is no class.
+        InputError: fewer than two classes in training, text labels without ``classes``, a weight
+            for an unknown class, or a label that is no class.
 
     Sources:
         CORAL: Cao, Mirjalili, Raschka, "Rank consistent ordinal regression for neural networks with
@@ -72,8 +86,11 @@ class Ordinal(Output):
 
     classes: tuple[Label, ...] | None = None
     loss: Loss = "cumulative"
+    class_weights: ClassWeights = None
+    unknown: Unknown = "error"
 
     def __post_init__(self) -> None:
+        check_choice("choice for unknown", self.unknown, get_args(Unknown))
         check_choice("loss", self.loss, get_args(Loss))
 
     def fit(self, values: np.ndarray, *, where: str) -> Self:
@@ -82,7 +99,9 @@ class Ordinal(Output):
             raise InputError(f"{where}: needs two classes in training, found {list(found)}")
         if self.classes is None and any(isinstance(label, str) for label in found):
             raise InputError(f"{where}: text has no order: give classes= from lowest to highest")
-        return replace(self, classes=choose_classes(self.classes, found, where=where))
+        classes = choose_classes(self.classes, found, where=where)
+        weights = fit_class_weights(self.class_weights, classes, found, where=where)
+        return replace(self, classes=classes, class_weights=weights)
 
     @property
     def size(self) -> int:
@@ -101,21 +120,22 @@ class Ordinal(Output):
 
     def encode(self, values: np.ndarray, place: Place) -> Targets:
         number = {label: index for index, label in enumerate(self._classes)}
-        index, mask = encode_labels(values, number, place)
+        unseen = len(number) if self.unknown == "wrong" else None
+        index, mask = encode_labels(values, number, place, unseen=unseen)
         return Targets(Dense(torch.from_numpy(index)), Dense(torch.from_numpy(mask)))
 
     def losses(self, output: Tensor, target: Tensor) -> Tensor:
+        known = target.clamp(max=len(self._classes) - 1)
         if self.loss == "cross_entropy":
-            return F.cross_entropy(output, target, reduction="none")
+            return F.cross_entropy(output, known, reduction="none")
         if self.loss == "corn":
-            return conditional_losses(output, target)
-        return cumulative_losses(output, target)
+            return conditional_losses(output, known)
+        return cumulative_losses(output, known)
 
     def weights(self, target: Tensor, mask: Tensor) -> Tensor:
+        weights = weigh(target, mask, self.class_weights, len(self._classes))
         # The paper of CORN takes the mean over conditional problems: min(y + 1, T) per example.
-        if self.loss != "corn":
-            return mask.float()
-        return mask * (target + 1).clamp(max=self.size).float()
+        return weights * (target + 1).clamp(max=self.size) if self.loss == "corn" else weights
 
     def scores(self, output: Tensor) -> Tensor:
         if self.loss == "cross_entropy":
@@ -132,4 +152,5 @@ class Ordinal(Output):
             "kappa": QuadraticWeightedKappa(),
             "accuracy": RankAccuracy(),
             "spearman": RankSpearman(),
+            "ece": CalibrationError(),
         }

@@ -27,8 +27,7 @@ from polytask.tasks.metrics import (
 )
 from polytask.tasks.outputs.base import Output, Place
 from polytask.tasks.outputs.class_weights import ClassWeights, fit_class_weights, weigh
-from polytask.tasks.outputs.classification import Unknown
-from polytask.tasks.outputs.labels import Label, choose_classes, find_classes
+from polytask.tasks.outputs.labels import Label, Unknown, choose_classes, find_classes
 from polytask.tasks.outputs.options import check_choice, not_fitted
 from polytask.tasks.outputs.tags import check_tags, encode_tags, tag_rows, unseen_tags
 
