@@ -20,6 +20,7 @@ import typer
 
 from polytask.cli.main import app
 from polytask.data import INPUTS, MIXTURES, SOURCES, BatchSize, Split
+from polytask.balance import BALANCERS
 from polytask.data.mixtures import Phase
 from polytask.evaluation import Aggregate
 from polytask.models import BACKBONES, SHARING
@@ -53,6 +54,11 @@ KINDS: Mapping[str, tuple[Registry[Any], str]] = {
     "mixtures": (
         MIXTURES,
         "`mixture`: the rule by which data sets are drawn, see [Data](data.md#mixtures).",
+    ),
+    "balancers": (
+        BALANCERS,
+        "`balance`: how many losses become one update, see [Balancing](balance.md). Write `method`, "
+        "not `type`, beside the options.",
     ),
     "backbones": (BACKBONES, "`model.backbone`: what reads the input, see [Models](models.md)."),
     "sharing": (

@@ -1,41 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.test_construct import Block, Part
 
 from polytask.errors import InputError
 from polytask.randomness import initialised, seed_all, seeded
-from polytask.registry import Registry, construct, import_name, plain
+from polytask.registry import Registry, import_name
 
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part. Its second sentence."""
-
-    size: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A block of parts. More of it."""
-
-    kind: Literal["hard", "soft"] = "hard"
-    part: Part | None = None
-    parts: Sequence[Part] = ()
-    named: Mapping[str, Part] = field(default_factory=dict)
-    width: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.width <= 0:
-            raise InputError("width must be positive")
-
-
-HERE = __name__
+HERE = Block.__module__
 BLOCKS: Registry[Block] = Registry("block", {"block": f"{HERE}:Block"})
 
 
@@ -50,21 +26,10 @@ def test_a_name_or_a_mapping_makes_a_block() -> None:
     assert BLOCKS.describe() == {"block": "A block of parts."}
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"widht": 1}, r"^here: unknown option of block 'block' 'widht'; did you mean 'width'"),
-        ({"part": {"sise": 1}}, r"^here\.part: unknown key 'sise'; did you mean 'size'"),
-        ({"parts": [{}, {"sise": 1}]}, r"^here\.parts\.1: unknown key 'sise'"),
-        ({"named": {"a": {"sise": 1}}}, r"^here\.named\.a: unknown key 'sise'"),
-        ({"part": {"size": "x"}}, r"^here\.part.*size: .*valid integer.*got 'x'"),
-        ({"kind": "herd"}, r"^here\.kind: .*'hard' or 'soft'.*got 'herd'"),
-        ({"width": -1}, "width must be positive"),
-    ],
-)
-def test_wrong_options_name_the_place(options: Mapping[str, object], message: str) -> None:
+def test_a_wrong_option_names_the_block() -> None:
+    message = r"^here: unknown option of block 'block' 'widht'; did you mean 'width'"
     with pytest.raises(InputError, match=message):
-        BLOCKS.build({"type": "block", **options}, where="here")
+        BLOCKS.build({"type": "block", "widht": 1}, where="here")
 
 
 def test_unknown_names() -> None:
@@ -87,18 +52,39 @@ def test_import_paths() -> None:
     assert import_name("math:pi") == pytest.approx(3.14159, abs=1e-5)
     with pytest.raises(InputError, match=r"must look like 'package\.module:name'"):
         import_name("math.pi")
-    with pytest.raises(InputError, match="cannot import 'no_such_module'"):
-        import_name("no_such_module:x")
+    with pytest.raises(InputError, match=r"must look like 'package\.module:name'"):
+        import_name(":name")
     with pytest.raises(InputError, match="unknown name 'sqrtt'; did you mean 'sqrt'"):
         import_name("math:sqrtt")
 
 
-def test_plain_values() -> None:
-    value = plain(Block(parts=(Part(),), named={"a": Part(size=2)}))
-    assert value["parts"] == [{"size": 1}]
-    assert construct(Block, value, kind="option", where="") == Block(
-        parts=[Part()], named={"a": Part(size=2)}
-    )
+def test_a_module_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"^here: there is no module 'no_such_module'.*PYTHONPATH"):
+        import_name("no_such_module.part:x", where="here")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import no_such_module", r"^here: cannot import 'own': No module named 'no_such_module'$"),
+        ("1 / 0", r"^here: cannot import 'own': ZeroDivisionError"),
+        ("x =", r"^here: cannot import 'own': SyntaxError"),
+    ],
+)
+def test_a_module_that_fails(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=message):
+        import_name("own:x", where="here")
+
+
+def test_what_is_no_class_is_no_block() -> None:
+    with pytest.raises(InputError, match=r"^here: 'python:math:sqrt': expected a dataclass"):
+        BLOCKS.build("python:math:sqrt", where="here", trust=True)
+    with pytest.raises(InputError, match="a dataclass that is a block, got <class 'object'>"):
+        BLOCKS.build("python:builtins:object", trust=True)
 
 
 def test_random_numbers_depend_on_seed_and_purpose() -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from polytask.api import evaluate, train
+    from polytask.api import compare, evaluate, train
     from polytask.predictor import Predictor, load
 
-__all__ = ["Predictor", "evaluate", "load", "train"]
+__all__ = ["Predictor", "compare", "evaluate", "load", "train"]
 __version__ = "0.1.0"
 
 _HOME = {
     "Predictor": "polytask.predictor",
     "load": "polytask.predictor",
+    "compare": "polytask.api",
     "evaluate": "polytask.api",
     "train": "polytask.api",
 }

@@ -49,8 +49,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, checksums: bool = True) -> Iterator[Path]:
     """A new folder to write into; it appears under its name, with checksums, when all is there.
+
+    Args:
+        path: of the folder.
+        checksums: write the manifest that `verify` reads.
 
     Raises:
         RunError: something cannot be written; nothing appears, an older folder of that name stays.
@@ -60,7 +64,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
-        _write_manifest(partial)
+        if checksums:
+            _write_manifest(partial)
         for file in _files(partial):
             _sync(file)
         _swap(partial, path)

@@ -113,7 +113,8 @@ class Predictor:
             tuple(column for column in source.columns if column not in there)
             for source in self.saved.inputs.values()
         }
-        return " or ".join(f"the examples lack {list(columns)}" for columns in sorted(lacks))
+        origin = f"{examples.origin} lacks" if isinstance(examples, Table) else "the examples lack"
+        return f"{origin} " + " or ".join(str(list(columns)) for columns in sorted(lacks))
 
     def _scores(self, source: Input, table: Table, names: Sequence[str]) -> dict[str, Any]:
         fields = source.encode(table, self.model.backbone.text)

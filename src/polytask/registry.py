@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import collections.abc
 import dataclasses
-import functools
 import importlib
 import inspect
-import typing
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
+from polytask.construct import construct, plain
 from polytask.errors import InputError, unknown
 
-__all__ = ["Registry", "check_keys", "construct", "import_name", "plain"]
+__all__ = ["Registry", "import_name"]
 
 T = TypeVar("T")
 
@@ -21,20 +20,37 @@ T = TypeVar("T")
 def import_name(path: str, *, where: str = "") -> Any:
     """The object at ``package.module:name``.
 
+    Args:
+        path: of the object.
+        where: the place that names it, for example ``data.exams.source``; for messages.
+
     Raises:
-        InputError: the path has no colon, or the module or name does not exist.
+        InputError: the path has no colon, the module or name does not exist, or the module fails
+            while it is imported.
     """
     module_name, _, name = path.partition(":")
     place = _prefix(where)
-    if not name:
+    if not (module_name and name):
         raise InputError(f"{place}{path!r} must look like 'package.module:name'")
+    module = _module(module_name, place)
     try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(f"{place}cannot import {module_name!r}: {error}") from error
-    if not hasattr(module, name):
-        raise unknown("name", name, vars(module), where=f"{place}module {module_name}")
-    return getattr(module, name)
+        return getattr(module, name)
+    except AttributeError as error:
+        raise unknown("name", name, dir(module), where=f"{place}module {module_name}") from error
+
+
+def _module(name: str, place: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):  # it is there and imports another one
+            raise InputError(f"{place}cannot import {name!r}: {error}") from error
+        raise InputError(
+            f"{place}there is no module {error.name!r}: install it, or let PYTHONPATH name the "
+            "folder that it is in; for a file beside the recipe: PYTHONPATH=<folder of the recipe>"
+        ) from error
+    except Exception as error:  # code of a user fails in any way
+        raise InputError(f"{place}cannot import {name!r}: {error!r}") from error
 
 
 class Registry(Generic[T]):
@@ -60,16 +76,25 @@ class Registry(Generic[T]):
         """The class of that name.
 
         Raises:
-            InputError: the name is unknown, or is code of the user and ``trust`` is not given.
+            InputError: the name is unknown, or is code of the user and ``trust`` is not given, or
+                is no class that can be an entry.
         """
         if name.startswith("python:"):
-            if not trust:
-                hint = "pass --trust (trust=True) if you trust it"
-                raise InputError(f"{_prefix(where)}{name!r} runs code; {hint}")
-            return cast("type[T]", import_name(name.removeprefix("python:"), where=where))
+            return self._own(name, where=where, trust=trust)
         if name not in self.entries:
             raise unknown(self.kind, name, self.entries, where=where)
         return cast("type[T]", import_name(self.entries[name]))
+
+    def _own(self, name: str, *, where: str, trust: bool) -> type[T]:
+        """The user's own class."""
+        if not trust:
+            hint = "pass --trust (trust=True) if you trust it"
+            raise InputError(f"{_prefix(where)}{name!r} runs code; {hint}")
+        found = import_name(name.removeprefix("python:"), where=where)
+        if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+            wanted = f"a dataclass that is a {self.kind}"
+            raise InputError(f"{_prefix(where)}{name!r}: expected {wanted}, got {found!r}")
+        return cast("type[T]", found)
 
     def build(self, spec: str | Mapping[str, Any], *, where: str = "", trust: bool = False) -> T:
         """The object that a recipe describes: a name, or a mapping with ``type`` and options.
@@ -102,87 +127,8 @@ class Registry(Generic[T]):
         return {name: _first_sentence(self.get(name)) for name in self.entries}
 
 
-def construct(cls: type[T], options: Mapping[str, Any], *, kind: str, where: str) -> T:
-    """Make a dataclass from a mapping, with types checked and unknown keys answered.
-
-    Raises:
-        InputError: unknown key, wrong type, missing value, or a value that the class refuses.
-    """
-    from pydantic import ValidationError
-
-    check_keys(cls, options, kind=kind, where=where)
-    try:
-        return cast(T, _adapter(cast(type, cls)).validate_python(dict(options)))
-    except ValidationError as error:
-        raise InputError("; ".join(_explain(item, where) for item in error.errors())) from error
-
-
-def check_keys(cls: type, options: Mapping[str, Any], *, kind: str, where: str) -> None:
-    """Refuse keys that are no field of the dataclass, nor of the dataclasses inside it.
-
-    Raises:
-        InputError: an unknown key, with its place and the nearest one.
-    """
-    hints = _hints(cls)
-    for key, value in options.items():
-        if key not in hints:
-            raise unknown(kind, key, hints, where=where)
-        _check_inside(hints[key], value, where=f"{where}.{key}" if where else str(key))
-
-
-def _check_inside(hint: Any, value: Any, *, where: str) -> None:
-    """`check_keys` for the dataclasses of which a type is made, as far as the value follows it."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        if isinstance(value, Mapping):
-            check_keys(cast(type, hint), value, kind="key", where=where)
-    elif origin is collections.abc.Mapping:
-        for key, item in value.items() if isinstance(value, Mapping) else ():
-            _check_inside(arguments[1], item, where=f"{where}.{key}")
-    elif origin in (collections.abc.Sequence, list, tuple):
-        for index, item in enumerate(value if isinstance(value, list | tuple) else ()):
-            _check_inside(arguments[0], item, where=f"{where}.{index}")
-    else:
-        for argument in arguments:
-            _check_inside(argument, value, where=where)
-
-
-@functools.cache
-def _hints(cls: type) -> dict[str, Any]:
-    """Option -> its type."""
-    hints = typing.get_type_hints(cls)
-    return {f.name: hints[f.name] for f in dataclasses.fields(cls) if f.init}
-
-
-@functools.cache
-def _adapter(cls: type) -> Any:
-    """What checks types; kept, because making one takes longer than using it."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(cls)
-
-
-def plain(value: Any) -> Any:
-    """A value as plain lists, dicts, numbers and strings."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
 def _prefix(where: str) -> str:
     return f"{where}: " if where else ""
-
-
-def _explain(item: Any, where: str) -> str:
-    path = ".".join(str(part) for part in (where, *item["loc"]) if part != "")
-    cause = item.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return f"{path}: {cause}"
-    return f"{path}: {item['msg']}, got {item['input']!r}"
 
 
 def _default(item: dataclasses.Field[Any]) -> Any:

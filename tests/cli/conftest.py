@@ -64,6 +64,13 @@ def write_project(folder: Path) -> Path:
 
 
 @pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the commands run."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a recipe and its three files; the commands run there."""
     monkeypatch.chdir(tmp_path)
@@ -89,9 +96,10 @@ def run(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def polytask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs a command: ``polytask("train", "recipe.yaml", "--out", "run")``."""
 
-    def run(*arguments: str, stdin: str = "") -> Answer:
+    def run(*arguments: str, stdin: str | bytes = "") -> Answer:
+        content = io.BytesIO(stdin if isinstance(stdin, bytes) else stdin.encode())
         monkeypatch.setattr(sys, "argv", ["polytask", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
         try:
             main()
             code: int | str | None = 0

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.cli.conftest import Command
-
-from polytask.cli.examples import _pieces
-from polytask.errors import InputError
-from polytask.predictor import Predictor, load
 
 
 def test_train_writes_a_whole_run_and_prints_a_verdict(project: Path, polytask: Command) -> None:
@@ -111,18 +105,3 @@ def test_null_and_nan_are_no_labels(project: Path, polytask: Command) -> None:
     data = json.loads((project / "run/data.json").read_text())
     assert data["tasks"]["passed"]["outputs"] == 2
     assert data["tasks"]["passed"]["train labels"] == 80 - 18
-
-
-def test_lines_that_begin_like_json(run: Path) -> None:
-    model = load(run)
-    assert list(read_lines(['"Great", he said.', "[sic] fine"], model)) == [
-        '"Great", he said.',
-        "[sic] fine",
-    ]
-    with pytest.raises(InputError, match="line 1: not valid JSON"):
-        list(read_lines(['{"hours": '], model))
-
-
-def read_lines(lines: list[str], model: Predictor) -> Iterator[Any]:
-    for piece in _pieces(lines, "input", model):
-        yield from piece

@@ -10,6 +10,7 @@ from tests.data.made import table
 
 from polytask.data import Split, Table
 from polytask.errors import InputError
+from polytask.randomness import seeded
 
 THREE = {"train": 0.7, "validation": 0.1, "test": 0.2}
 
@@ -59,20 +60,74 @@ def test_many_small_strata_do_not_empty_a_split() -> None:
     assert [len(part) for part in found.values()] == [640, 80, 80]
 
 
+SIZES = st.lists(st.integers(1, 30), min_size=3, max_size=12)
+
+
+def grouped(sizes: list[int]) -> Table:
+    """Rows of groups of these sizes."""
+    groups = [f"g{group:02}" for group, size in enumerate(sizes) for _ in range(size)]
+    return table(row=list(range(len(groups))), group=groups)
+
+
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.integers(0, 9), min_size=30, max_size=200), st.integers(0, 99))
-def test_no_group_is_on_both_sides(groups: list[int], seed: int) -> None:
-    split = Split(fractions={"train": 0.5, "test": 0.5}, group="group", seed=seed)
-    data = table(row=list(range(len(groups))), group=groups)
-    if len(set(groups)) == 1:
-        with pytest.raises(InputError, match="gets none of"):
-            split.apply(data)
-        return
+@given(SIZES, st.integers(0, 99))
+def test_no_group_is_on_two_sides_and_no_split_is_empty(sizes: list[int], seed: int) -> None:
+    data = grouped(sizes)
+    split = Split(fractions=THREE, group="group", seed=seed)
     parts = split.apply(data)
+    assert list(parts) == list(THREE)
     sides = [set(part.column("group").tolist()) for part in parts.values()]
-    assert not sides[0] & sides[1]
-    largest = max(Counter(groups).values())
-    assert abs(len(parts["train"]) - len(groups) / 2) <= largest
+    assert sum(map(len, sides)) == len(set.union(*sides)) == len(sizes)
+    again = split.apply(data)
+    assert all(np.array_equal(parts[n].column("row"), again[n].column("row")) for n in THREE)
+
+
+@settings(deadline=None, max_examples=50)
+@given(SIZES, st.integers(0, 99))
+def test_shares_of_groups_are_as_near_as_groups_allow(sizes: list[int], seed: int) -> None:
+    """What a split has too much it got with one group; two others may share what it lacks."""
+    parts = Split(fractions=THREE, group="group", seed=seed).apply(grouped(sizes))
+    for name, share in THREE.items():
+        too_many = len(parts[name]) - share * sum(sizes)
+        assert -2 * max(sizes) <= too_many <= max(sizes)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(1, 30), min_size=3, max_size=40), st.integers(0, 99))
+def test_groups_are_dealt_in_random_order_unless_a_split_stays_empty(
+    sizes: list[int], seed: int
+) -> None:
+    """Runs were trained with this assignment: it must not change."""
+    behind = {name: share * sum(sizes) for name, share in THREE.items()}
+    dealt: dict[str, str] = {}
+    for group in seeded(seed, "split").permutation(len(sizes)).tolist():
+        split = max(behind, key=lambda name: behind[name])
+        dealt[f"g{group:02}"] = split
+        behind[split] -= sizes[group]
+    parts = Split(fractions=THREE, group="group", seed=seed).apply(grouped(sizes))
+    found = {g: name for name, part in parts.items() for g in part.column("group").tolist()}
+    if set(dealt.values()) == set(THREE):
+        assert found == dealt
+
+
+def test_three_groups_fill_three_splits_and_the_largest_trains() -> None:
+    for seed in range(20):
+        split = Split(fractions=THREE, group="group", seed=seed)
+        parts = split.apply(grouped([10, 1000, 20]))
+        assert {name: len(part) for name, part in parts.items()} == {
+            "train": 1000, "test": 20, "validation": 10,
+        }  # fmt: skip
+
+
+def test_a_split_of_no_share_needs_no_group() -> None:
+    split = Split(fractions={"train": 0.5, "validation": 0.0, "test": 0.5}, group="group")
+    assert set(split.apply(grouped([3, 4]))) == {"train", "test"}
+
+
+def test_fewer_groups_than_splits() -> None:
+    message = r"a\.csv: column 'group' has 2 groups, but 3 splits \(train, validation, test\) need"
+    with pytest.raises(InputError, match=message):
+        Split(fractions=THREE, group="group").apply(grouped([5, 5]))
 
 
 def test_a_column_tells_the_split() -> None:

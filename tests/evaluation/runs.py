@@ -122,8 +122,7 @@ def write_run(folder: Path, tasks: TaskSet, multi: Runs, single: Runs | None) ->
 
 
 def _write_model(folder: Path, tasks: TaskSet, found: dict[str, Evidence]) -> None:
-    for name, evidence in found.items():
-        save_evidence(evidence, folder / "test" / f"{name}.npz")
+    save_evidence(found, folder / "test")
     steps, level = (60, 0.7) if len(found) == 1 else (180, 0.8)
     rng = np.random.default_rng(len(found))
     records: list[dict[str, Any]] = []

@@ -33,6 +33,9 @@ CHANGES = {
     "training.micro_batches": 2,
     "step.data_sets": "all",
 }
+MORE = {"plain": {}, "reference": {"select.reference": "single_task"}}
+"""Kinds of experiments: what changes beside `CHANGES`."""
+
 STOPPED = 7
 """Exit code of a child that stopped with a message."""
 
@@ -47,7 +50,7 @@ def live(made: Experiment) -> int:
         made.train(resume=True)
         code = 0
     except RunError as error:
-        code = STOPPED if "stopped at step" in str(error) else 1
+        code = STOPPED if str(error).startswith("stopped") else 1
     except KeyboardInterrupt:
         pass
     except BaseException:
@@ -62,7 +65,7 @@ def code_of(child: int) -> int:
 
 def check_folder(out: Path) -> None:
     """Whatever is there under its name is whole."""
-    for folder in out.rglob("model"):
+    for folder in (*out.rglob("model"), *out.rglob("test")):
         if folder.is_dir():
             verify(folder)
     for folder in out.rglob("checkpoints"):
@@ -71,10 +74,11 @@ def check_folder(out: Path) -> None:
             verify(folder / f"step-{steps[-1]:08d}")
 
 
-def main(folder: Path, kills: int) -> None:
+def main(folder: Path, kind: str, kills: int) -> None:
     """Kill with SIGKILL, SIGTERM and SIGINT at random moments until it is done; compare."""
     torch.set_num_threads(1)
-    whole, part = (experiment(folder, folder / name, CHANGES) for name in ("whole", "part"))
+    changes = {**CHANGES, **MORE[kind]}
+    whole, part = (experiment(folder, folder / name, changes) for name in ("whole", "part"))
     start = time.monotonic()
     assert code_of(live(whole)) == 0
     seconds = time.monotonic() - start
@@ -97,4 +101,4 @@ def main(folder: Path, kills: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

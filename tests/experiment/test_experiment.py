@@ -16,7 +16,6 @@ from tests.training.made import Crash, Recorder, assert_equal, weights
 from polytask.errors import InputError, RunError
 from polytask.evaluation import load_evidence
 from polytask.experiment import Experiment, Run
-from polytask.experiment import results as results_module
 from polytask.recipe import prepare, recipe_from
 from polytask.training import Processes
 from polytask.training.weights import read_tensors
@@ -50,8 +49,8 @@ def test_the_summary_of_a_run(whole: Path) -> None:
 
 def test_single_and_multi_are_tested_on_the_same_rows(whole: Path) -> None:
     for task in ("label", "value", "other"):
-        multi = load_evidence(whole / "multi" / "seed-0" / "test" / f"{task}.npz")
-        single = load_evidence(whole / "single" / task / "seed-0" / "test" / f"{task}.npz")
+        multi = load_evidence(whole / "multi" / "seed-0" / "test")[task]
+        single = load_evidence(whole / "single" / task / "seed-0" / "test")[task]
         assert np.array_equal(multi.ids, single.ids)
         assert np.array_equal(multi.targets, single.targets)
 
@@ -143,14 +142,15 @@ def test_a_folder_that_died_in_its_first_moment_can_be_used(tmp_path: Path) -> N
 
 
 def test_a_full_disk_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object) -> None:
+    def full(*arguments: object, **keywords: object) -> None:
         raise OSError(28, os.strerror(28))
 
     made = experiment(tmp_path, tmp_path / "out", {"baselines": "none"})
     with monkeypatch.context() as patch:
-        patch.setattr(results_module, "save_evidence", full)
+        patch.setattr(np, "savez_compressed", full)
         with pytest.raises(RunError, match="No space left"):
             made.train()
+    assert not (tmp_path / "out" / "multi" / "seed-0" / "test").exists()
     made.train(resume=True)
     assert (tmp_path / "out" / "multi" / "seed-0" / "run.json").exists()
 

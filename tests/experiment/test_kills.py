@@ -7,13 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def test_kills_change_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "kills"), [("plain", 12), ("reference", 8)])
+def test_kills_change_nothing(kind: str, kills: int, tmp_path: Path) -> None:
     """The seed of the moments is new each time; the message of a failure holds all that is said."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.experiment.kills", str(tmp_path), "14"],
+        [sys.executable, "-m", "tests.experiment.kills", str(tmp_path), kind, str(kills)],
         cwd=CHECKOUT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

@@ -89,6 +89,84 @@ def test_the_last_column_and_binary_ones_before_it(guess: Guess, tmp_path: Path)
     }
 
 
+LATE: dict[str, tuple[str, str, set[str], str]] = {
+    "two words beside a named target": (
+        "hours,sleep,school,passed,score",
+        "{x},{i}.5,s{b},p{a},{x}",
+        {"passed", "score"},
+        "and columns of two words beside them at the end, behind the numbers.",
+    ),
+    "on both sides of it": (
+        "hours,passed,score,honours",
+        "{x},p{a},{x},h{a}",
+        {"passed", "score", "honours"},
+        "and columns of two words beside them",
+    ),
+    "before a last column without a name": (
+        "hours,sleep,passed,points",
+        "{x},{i}.5,p{a},{x}",
+        {"passed", "points"},
+        "The last column, and columns of two values before it, became tasks.",
+    ),
+    "last, after many numbers": (
+        "a,b,c,d,e,f,g,passed",
+        "{x},{x},{x},{x},{x},{x},{x},p{a}",
+        {"passed"},
+        "The last column",
+    ),
+    "words and 0/1 before the last": (
+        "hours,passed,visit,spend",
+        "{x},p{a},{a},{x}",
+        {"passed", "visit", "spend"},
+        "The last column",
+    ),
+    "0/1 beside a named target may be a part of a category": (
+        "hours,red,blue,score",
+        "{x},{a},{a},{x}",
+        {"score"},
+        "could be tasks instead: red, blue.",
+    ),
+    "so may true and false": (
+        "hours,red,score",
+        "{x},True,{x}\n{x},False,{x}",
+        {"score"},
+        "could be tasks instead: red.",
+    ),
+    "numbers come after them": (
+        "passed,hours,score",
+        "p{a},{x},{x}",
+        {"score"},
+        "could be tasks instead: passed.",
+    ),
+    "at the end, but not beside the named one": (
+        "score,hours,passed",
+        "{x},{x},p{a}",
+        {"score"},
+        "could be tasks instead: passed.",
+    ),
+    "no numbers before them": (
+        "school,lunch,math score",
+        "s{b},l{a},{x}",
+        {"math_score"},
+        "could be tasks instead: lunch.",
+    ),
+    "three words": ("hours,level,score", "{x},l{b},{x}", {"score"}, "named like a target"),
+}
+
+
+@pytest.mark.parametrize("case", LATE)
+def test_two_values_late_in_a_table(case: str, guess: Guess, tmp_path: Path) -> None:
+    header, pattern, tasks, said = LATE[case]
+    write(tmp_path, "a.csv", rows(pattern, header=header))
+    recipe = guess("a.csv")
+    assert set(recipe.tasks) == tasks
+    text = " ".join(guess_recipe([tmp_path / "a.csv"]).replace("#", " ").split())
+    assert said in text
+    read = only_data(recipe).input
+    inputs = {*read.get("numeric", ()), *read.get("categorical", ())}
+    assert inputs == set(header.split(",")) - {t.target or n for n, t in recipe.tasks.items()}
+
+
 def test_neighbours_of_a_weak_name(guess: Guess, tmp_path: Path) -> None:
     header = "subject#,motor_UPDRS,total_UPDRS,Jitter(%),PPE"
     lines = [f"{i % 12},{i * 0.7 % 5},{i * 0.3 % 7},{i * 0.11 % 1},{i}.5" for i in range(120)]

@@ -84,7 +84,7 @@ def test_verdict_comes_first_and_everything_is_there(run: Path) -> None:
         "Data",
         "npz",
         "Cost",
-        "polytask train recipe.yaml",
+        "polytask train again.yaml --out again",
         "Digits & sums.",
         "2.13.0",
     ]

@@ -20,8 +20,10 @@ from polytask.models.backbones.tabular import MLP, Columns
 from polytask.models.sharing import SharingOptions
 from polytask.models.sharing.hard import Hard
 from polytask.randomness import initialised
+from polytask.recipe.balance import read_balancing
 from polytask.tasks import Classification, Output, Regression, Task, TaskSet
 from polytask.training import Observer, Processes, Trainer, TrainingOptions
+from polytask.training.observer import Outcome
 
 WIDTH = 4
 INPUT = Features(numeric=("x",), standardise=False)
@@ -64,6 +66,7 @@ class Case:
     examples: int = 8
     dropout: float = 0.0
     sharing: SharingOptions = field(default_factory=Hard)
+    balance: str | Mapping[str, Any] = "equal"
     validate: bool = True
     seed: int = 0
 
@@ -135,6 +138,7 @@ class Case:
             seed=self.seed,
             processes=processes,
             observers=observers,
+            balancing=read_balancing(self.balance, seed=self.seed),
         )
 
     def trained(self, folder: Path, **keywords: Any) -> dict[str, Tensor]:
@@ -175,7 +179,7 @@ class Recorder:
         self.steps: list[int] = []
         self.scores: list[float] = []
         self.started: list[tuple[int, int]] = []
-        self.closed = 0
+        self.closed: list[Outcome] = []
 
     def start(self, step: int, total: int) -> None:
         self.started.append((step, total))
@@ -190,8 +194,8 @@ class Recorder:
     ) -> None:
         self.scores.append(score)
 
-    def close(self) -> None:
-        self.closed += 1
+    def close(self, outcome: Outcome) -> None:
+        self.closed.append(outcome)
 
 
 class Crash(Exception):  # noqa: N818 - it stands for one, it is none

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from tests.training.made import Case, assert_equal, two_tasks, weights
 from polytask.data import Table
 from polytask.data.inputs import Features, Image, Input, Text, Waveform, Words
 from polytask.data.inputs.columns import object_column
+from polytask.data.sources.saved import SavedSource
 from polytask.errors import InputError, RunError
 from polytask.models import BACKBONES, SHARING, MultiTaskModel
 from polytask.predictor import Predictor, load
 from polytask.tasks import Classification, Regression, Tagging, Task, TaskSet
+from polytask.training import SavedModel, drop_task, load_model, save_model
 from polytask.training import model_folder as module
-from polytask.training.model_folder import SavedModel, drop_task, load_model, save_model
 from polytask.training.warm_start import warm_start
 
 RNG = np.random.default_rng(0)
@@ -150,8 +152,14 @@ def test_a_task_that_cannot_go(tmp_path: Path) -> None:
     saved, _ = saved_model("mlp", tmp_path)
     with pytest.raises(InputError, match="did you mean 'kind'"):
         drop_task(saved, "knd")
-    with pytest.raises(InputError, match="at least one task"):
+    with pytest.raises(InputError, match="'number' cannot be dropped: it is the only one"):
         drop_task(drop_task(saved, "kind"), "number")
+    kind, number = saved.model.tasks.values()
+    tasks = TaskSet([kind, replace(number, depends_on={"kind": "detached"})])
+    needing = replace(saved, model=MultiTaskModel(saved.model.backbone, tasks))
+    with pytest.raises(InputError, match="'kind' cannot be dropped: needed by number"):
+        drop_task(needing, "kind")
+    assert list(drop_task(needing, "number").model.tasks) == ["kind"]
 
 
 def written(case: Case, folder: Path) -> MultiTaskModel:
@@ -212,3 +220,13 @@ def test_the_description_is_plain_json(tmp_path: Path) -> None:
     save_model(saved, tmp_path / "model")
     found: Mapping[str, Any] = json.loads((tmp_path / "model" / "model.json").read_text())
     assert [task["name"] for task in found["tasks"]] == ["kind", "number"]
+
+
+def test_how_files_are_read_is_kept(tmp_path: Path) -> None:
+    """For the data sets that the model has; a date, which only YAML knows, becomes text."""
+    saved, _ = saved_model("linear", tmp_path)
+    options = {"type": "function", "function": "own:read", "options": {"since": date(2020, 1, 2)}}
+    source = SavedSource(source=options, endings=(".csv",), kinds={"x": "number"})
+    save_model(replace(saved, sources={"d": source, "gone": source}), tmp_path / "model")
+    text = {**options, "options": {"since": "2020-01-02"}}
+    assert load_model(tmp_path / "model").sources == {"d": replace(source, source=text)}

@@ -1,4 +1,4 @@
-"""The log, the display and the trackers."""
+"""The log and the display."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tests.training.made import Case, Crash, Recorder, one_task
 from polytask.training.journal import check_finite
 from polytask.training.log import Log, read_log
 from polytask.training.progress import Display
-from polytask.training.trackers import MLflow, TensorBoard, make_trackers
 
 
 def test_the_log_has_every_step_and_evaluation(tmp_path: Path) -> None:
@@ -73,14 +71,14 @@ def test_observers_are_told_everything_and_closed(tmp_path: Path) -> None:
     assert recorder.started == [(0, 12)]
     assert recorder.steps == list(range(1, 13))
     assert len(recorder.scores) == 3
-    assert recorder.closed == 1
+    assert recorder.closed == ["finished"]
 
 
 def test_observers_are_closed_after_a_crash(tmp_path: Path) -> None:
     recorder = Recorder(fail_after=3)
     with pytest.raises(Crash):
         Case().trained(tmp_path, observers=[recorder])
-    assert recorder.closed == 1
+    assert recorder.closed == ["failed"]
 
 
 def test_the_display_is_quiet_without_a_terminal(tmp_path: Path) -> None:
@@ -106,44 +104,8 @@ def test_more_tasks_than_fit() -> None:
     display.start(0, 9)
     display.step(1, 9, {f"t{i}": float(i) for i in range(7)})
     display.evaluated(1, {}, 0.5)
-    display.close()
+    display.close("finished")
     assert "t6 6.000  t5 5.000  t4 4.000  t3 3.000  and 3 more" in text.getvalue()
-
-
-def interrupted(folder: Path, kind: type[TensorBoard] | type[MLflow]) -> None:
-    """A run with a tracker that crashes once."""
-    name = "tensorboard" if kind is TensorBoard else "mlflow"
-    case = Case(options={"log_every": 1, "checkpoint_every": 2})
-    for fail_after in (7, None):
-        trackers = make_trackers([name], folder)
-        trainer = case.trainer(folder, observers=[*trackers, Recorder(fail_after)])
-        trainer.resume()
-        with suppress(Crash):
-            trainer.fit()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tensorboard_shows_each_step_once(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    interrupted(tmp_path, TensorBoard)
-    found = EventAccumulator(str(tmp_path / "tensorboard"))
-    found.Reload()
-    assert [event.step for event in found.Scalars("loss/a_value")] == list(range(1, 13))
-    assert [event.step for event in found.Scalars("a_label/accuracy")] == [4, 8, 12]
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_mlflow_goes_on_with_its_run(tmp_path: Path) -> None:
-    mlflow = pytest.importorskip("mlflow")
-    interrupted(tmp_path, MLflow)
-    client = mlflow.MlflowClient(tracking_uri=(tmp_path / "mlflow").as_uri())
-    experiment = client.get_experiment_by_name("polytask")
-    (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.status == "FINISHED"
-    history = client.get_metric_history(run.info.run_id, "loss/a_value")
-    assert {metric.step for metric in history} == set(range(1, 13))
 
 
 def test_nothing_optional_is_imported_until_it_is_used() -> None:

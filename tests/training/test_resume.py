@@ -45,6 +45,9 @@ CASES: dict[str, Case] = {
     "workers": Case(**TWO_DATA, options={"workers": 2}),
     "worse after the first": Case(options={"learning_rate": 0.5, "evaluate_every": 1}),
     "whole-batch loss": Case(tasks=one_task(Regression(loss="ccc"))),
+    "balanced": Case(dropout=0.2, balance={"method": "pcgrad", "update_every": 3}),
+    "balanced losses": Case(dropout=0.2, balance={"method": "dwa", "period": 2}),
+    "learned weights": Case(balance={"method": "uncertainty", "learning_rate": 0.1}),
     "bf16": Case(options={"precision": "bf16"}),
 }
 
@@ -180,11 +183,14 @@ def test_a_request_in_the_last_step_is_not_lost(tmp_path: Path) -> None:
             if step == 12:
                 signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(RunError, match="stopped at step 12 of 12"):
-        Case().trainer(tmp_path, observers=[Stopper()]).fit()
-    trainer = Case().trainer(tmp_path)
+    stopper = Stopper()
+    with pytest.raises(RunError, match="after its last step, 12, before its results were written"):
+        Case().trainer(tmp_path / "part", observers=[stopper]).fit()
+    assert stopper.closed == ["stopped"]
+    trainer = Case().trainer(tmp_path / "part")
     trainer.resume()
     assert trainer.fit().finished
+    assert_equal(weights(trainer.model), Case().trained(tmp_path / "whole"))
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
@@ -192,5 +198,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
         def step(self, step: int, total: int, losses: Any) -> None:
             signal.raise_signal(signal.SIGINT)
 
+    stopper = Stopper()
     with pytest.raises(KeyboardInterrupt):
-        Case(options={"log_every": 1}).trainer(tmp_path, observers=[Stopper()]).fit()
+        Case(options={"log_every": 1}).trainer(tmp_path, observers=[stopper]).fit()
+    assert stopper.closed == ["stopped"]

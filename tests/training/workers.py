@@ -49,6 +49,24 @@ CASES = {
     "a clipped gradient": Case(options={"clip_norm": 0.05}),
     "micro-batches": Case(options={"micro_batches": 2}),
     "weights": Case(tasks=two_tasks(example_weight="weight", weight=0.7)),
+    "balanced": Case(tables={"a": ABSENT}, balance="pcgrad"),
+    "balanced, batches of one": Case(examples=1, options={"steps": 8}, balance="pcgrad"),
+    "balanced losses": Case(balance="uncertainty"),
+    "balanced at the features": Case(balance={"method": "pcgrad", "cost": "features"}),
+    "balanced at the last block": Case(balance={"method": "pcgrad", "cost": "last_block"}),
+    "balanced, weights kept": Case(balance={"method": "pcgrad", "update_every": 3}),
+    "balanced, micro-batches": Case(options={"micro_batches": 2}, balance="pcgrad"),
+    "balanced, data sets": Case(
+        tables={"a": table(40, 0), "b": table(3, 1)},
+        tasks=[*two_tasks("a"), *two_tasks("b")],
+        per_step=None,
+        examples=3,
+        balance="pcgrad",
+    ),
+    "balanced, a whole-batch loss": Case(
+        tasks=[two_tasks()[0], replace(two_tasks()[1], output=Regression(loss="ccc"))],
+        balance="pcgrad",
+    ),
     "threads": Case(options={"workers": 2}),
 }
 

@@ -1,5 +1,6 @@
 """Balancing: how many losses become one update. Imports PyTorch only."""
 
+from polytask.balance.accumulation import Accumulation
 from polytask.balance.backward import Cost, backward
 from polytask.balance.balancer import (
     Balancer,
@@ -9,23 +10,75 @@ from polytask.balance.balancer import (
     LossWeighting,
 )
 from polytask.balance.context import TaskContext
-from polytask.balance.methods import BALANCERS, DWA, Equal, PCGrad, UncertaintyWeighting, get
+from polytask.balance.methods import (
+    BALANCERS,
+    DWA,
+    FAMO,
+    IMTLG,
+    IMTLL,
+    PBI,
+    RLW,
+    STCH,
+    AlignedMTL,
+    BanditWeights,
+    CoBa,
+    ConFIG,
+    ConvergencePlateau,
+    Equal,
+    Focal,
+    GeometricMean,
+    GO4Align,
+    GradDrop,
+    GradNorm,
+    GradVac,
+    Krum,
+    LogOutputs,
+    PCGrad,
+    ScaleInvariant,
+    Static,
+    TaskNormalised,
+    UncertaintyWeighting,
+    get,
+)
 from polytask.balance.result import Balanced
 from polytask.balance.task_state import TaskState
 
 __all__ = [
     "BALANCERS",
     "DWA",
+    "FAMO",
+    "IMTLG",
+    "IMTLL",
+    "PBI",
+    "RLW",
+    "STCH",
+    "Accumulation",
+    "AlignedMTL",
     "Balanced",
     "Balancer",
+    "BanditWeights",
+    "CoBa",
+    "ConFIG",
+    "ConvergencePlateau",
     "Cost",
     "Equal",
+    "Focal",
+    "GO4Align",
+    "GeometricMean",
+    "GradDrop",
+    "GradNorm",
+    "GradVac",
     "GradientAggregator",
     "GramianWeighting",
+    "Krum",
+    "LogOutputs",
     "LossWeighting",
     "Losses",
     "PCGrad",
+    "ScaleInvariant",
+    "Static",
     "TaskContext",
+    "TaskNormalised",
     "TaskState",
     "UncertaintyWeighting",
     "backward",

@@ -5,9 +5,10 @@ Shapes: K tasks whose losses a step carries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from polytask.balance.balancer import Balancer, GramianWeighting
@@ -15,7 +16,7 @@ from polytask.balance.context import TaskContext
 from polytask.balance.engine.features import FeatureGradients
 from polytask.balance.engine.last_block import LastBlockGradients
 from polytask.balance.engine.measured import Measured
-from polytask.balance.engine.processes import Combine
+from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
 from polytask.balance.result import Balanced
 from polytask.errors import InputError, unknown
@@ -63,7 +64,9 @@ def backward(
             sees the unscaled losses and gradients, ``.grad`` gets the scaled ones.
         processes: how the gradients of several processes become one: their ``mean``, their ``sum``
             or ``none``. ``.grad`` then holds those of the whole step on every process; compute the
-            losses with the module itself, not with a wrapper that reduces gradients too.
+            losses with the module itself, not with a wrapper that reduces gradients too. A shared
+            part under ``fully_shard`` works with ``exact`` and ``mean``: every task then has a
+            backward pass of its own, also where weights are known.
         retain_graph: as in ``loss.backward()``.
         diagnose: find the Gramian even if the balancer does not need it.
 
@@ -86,12 +89,19 @@ def backward(
     """
     if cost not in ("exact", "features", "last_block"):
         raise unknown("cost", cost, ("exact", "features", "last_block"), where="backward")
-    step = Step(losses, shared, own, processes=processes, scale=scale)
-    if not diagnose and not balancer.needs_gradients(step.values):
-        weights = balancer.known_weights(step.values, context or {})
+    check_losses(losses, losses)
+    together, parameters = Processes(processes), list(shared)
+    device = next((p.device for p in parameters), torch.device("cpu"))
+    tasks = together.tasks(losses, own, device)
+    step = Step(tasks, parameters, own, processes=together, scale=scale)
+    values = step.values(losses)
+    if step.sharded:
+        place: Measured = _shards(step, losses, cost, retain_graph=retain_graph)
+        return step.balance(place, balancer, values, context or {}, diagnose=diagnose)
+    if not diagnose and not balancer.needs_gradients(values):
+        weights = balancer.known_weights(values, context or {})
         return step.weigh(losses, balancer, weights, retain_graph=retain_graph)
     factored = isinstance(balancer, GramianWeighting)
-    place: Measured
     if cost == "features":
         place = _at_features(step, losses, features, retain_graph=retain_graph)
     elif cost == "last_block":
@@ -103,7 +113,43 @@ def backward(
         gradients = step.gradients(factored=factored)
         gradients.add(losses, retain_graph=retain_graph)
         place = gradients
-    return step.balance(place, balancer, context or {}, diagnose=diagnose)
+    return step.balance(place, balancer, values, context or {}, diagnose=diagnose)
+
+
+def check_losses(losses: Mapping[str, Tensor], tasks: Collection[str]) -> None:
+    """Refuse what cannot be differentiated.
+
+    Raises:
+        InputError: a loss that is no scalar, was not computed from any parameter, or is of a task
+            that the step does not have.
+    """
+    for name, loss in losses.items():
+        if name not in tasks:
+            raise unknown("task", name, tasks, where="balance")
+        if loss.ndim:
+            shape = tuple(loss.shape)
+            raise InputError(f"balance: the loss of {name!r} must be a scalar, got shape {shape}")
+        if loss.grad_fn is None:
+            raise InputError(f"balance: the loss of {name!r} was not computed from any parameter")
+
+
+def _shards(
+    step: Step, losses: Mapping[str, Tensor], cost: Cost, *, retain_graph: bool
+) -> Measured:
+    from polytask.balance.engine.sharded import ShardedGradients
+
+    if cost != "exact" or step.processes.factor * step.processes.count != 1:
+        raise InputError("balance: sharded parameters need cost='exact' and processes='mean'")
+    if not losses:
+        raise InputError("balance: with sharded parameters every process needs a loss")
+    return ShardedGradients(
+        losses,
+        step.tasks,
+        step.shared,
+        step.own,
+        scale=step.scale,
+        retain_graph=retain_graph,
+    )
 
 
 def _at_features(

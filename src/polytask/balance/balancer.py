@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,6 +50,9 @@ class Balancer(nn.Module, ABC):
     paper_task_gradients = "plain"
     """What ``task_gradients=None`` stands for; not an option."""
 
+    observes = False
+    """Whether the method does nothing without `observe`; not an option."""
+
     def __post_init__(self) -> None:
         super().__init__()
         if self.task_gradients not in (None, "plain", "weighted"):
@@ -62,7 +65,7 @@ class Balancer(nn.Module, ABC):
         """Random numbers of this step alone: the same on every process and after a resumption."""
         return torch.Generator().manual_seed((seed * 0x9E3779B97F4A7C15 + int(self.steps)) % 2**63)
 
-    def observe(self, losses: Mapping[str, float]) -> None:  # noqa: B027  (most need none)
+    def observe(self, losses: Mapping[str, float]) -> None:
         """Take note of validation losses, task -> mean loss; nothing by default."""
 
     @property
@@ -71,8 +74,8 @@ class Balancer(nn.Module, ABC):
         return (self.task_gradients or self.paper_task_gradients) == "weighted"
 
     @abstractmethod
-    def needs_gradients(self, losses: Losses) -> bool:
-        """Whether the gradients must be known before the weights of this step are."""
+    def needs_gradients(self, tasks: Iterable[str]) -> bool:
+        """Whether a step of these tasks needs their gradients before its weights."""
 
     @abstractmethod
     def known_weights(self, losses: Losses, context: Mapping[str, TaskContext]) -> Tensor:
@@ -94,7 +97,7 @@ class LossWeighting(Balancer):
             context: task -> what is known of its loss; a task may be absent.
         """
 
-    def needs_gradients(self, losses: Losses) -> bool:
+    def needs_gradients(self, tasks: Iterable[str]) -> bool:
         return False
 
     def known_weights(self, losses: Losses, context: Mapping[str, TaskContext]) -> Tensor:
@@ -133,7 +136,7 @@ class GradientBalancer(Balancer):
         values = torch.tensor([float(given.get(name, 1.0)) for name in losses], dtype=torch.float64)
         return values / values.sum()
 
-    def needs_gradients(self, losses: Losses) -> bool:
+    def needs_gradients(self, tasks: Iterable[str]) -> bool:
         return int(self.steps) >= self.warm_up
 
     def known_weights(self, losses: Losses, context: Mapping[str, TaskContext]) -> Tensor:
@@ -179,10 +182,10 @@ class GramianWeighting(GradientBalancer):
             losses: the losses of the step, float64, on the CPU.
         """
 
-    def needs_gradients(self, losses: Losses) -> bool:
+    def needs_gradients(self, tasks: Iterable[str]) -> bool:
         due = (int(self.steps) - self.warm_up) % self.update_every == 0
-        known = all(name in self.held for name in losses)
-        return super().needs_gradients(losses) and (due or not known)
+        known = all(name in self.held for name in tasks)
+        return super().needs_gradients(tasks) and (due or not known)
 
     def from_gramian(self, gramian: Tensor, losses: Losses) -> Tensor:
         """`weights` with what every method needs: one task, numbers that overflowed, the state."""

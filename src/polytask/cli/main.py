@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from polytask.cli import data, results, training
+from polytask.cli import data, models, results, training
 from polytask.errors import InputError, RunError
 
 __all__ = ["app", "main"]
@@ -27,9 +27,11 @@ for command in (
     training.predict,
     results.report,
     results.compare,
+    models.drop_task,
     results.list_blocks,
 ):
-    app.command(name="list" if command is results.list_blocks else command.__name__)(command)
+    name = "list" if command is results.list_blocks else command.__name__.replace("_", "-")
+    app.command(name=name)(command)
 
 
 def main() -> None:

@@ -29,15 +29,10 @@ def compare(
     trust: Trust = False,
 ) -> None:
     """Several runs side by side, with intervals of their differences from the first."""
-    from polytask.api import tasks_of
-    from polytask.evaluation.compare_runs import compare_runs
+    from polytask.api import compare as compare_folders
     from polytask.report.terminal import print_runs
 
-    tasks = tasks_of(runs[0], trust=trust)
-    for run in runs[1:]:
-        shared = tasks_of(run, trust=trust)
-        tasks = tasks.only(name for name in tasks if name in shared)
-    print_runs(compare_runs(runs, tasks))
+    print_runs(compare_folders(runs, trust=trust))
 
 
 def list_blocks(
@@ -46,6 +41,7 @@ def list_blocks(
     ] = None,
 ) -> None:
     """List the building blocks that recipes can name, one line each."""
+    from polytask.balance import BALANCERS
     from polytask.data.inputs import INPUTS
     from polytask.data.mixtures import MIXTURES
     from polytask.data.sources import SOURCES
@@ -59,6 +55,7 @@ def list_blocks(
         "backbones": BACKBONES,
         "sharing": SHARING,
         "mixtures": MIXTURES,
+        "balancers": BALANCERS,
     }
     if kind is not None and kind not in kinds:
         raise unknown("kind", kind, kinds)

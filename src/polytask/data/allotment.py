@@ -5,7 +5,7 @@ Shapes: N rows, G groups or strata, S splits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,20 +52,38 @@ def by_group(
     """``[N]`` the split of each row; a group is never divided.
 
     Groups are dealt in random order, each to the split that is furthest behind its share of rows.
+    Where that leaves a split empty, because groups are few, they are dealt from the largest to the
+    smallest instead, and the last ones go to the splits that have none.
 
     Args:
-        codes: ``[N]`` the group of each row.
+        codes: ``[N]`` the group of each row; at least one group per split with a share.
         fractions: split -> share.
         rng: shuffles.
     """
-    names, share = np.array(list(fractions), dtype=object), np.array(list(fractions.values()))
+    share = np.array(list(fractions.values()))
+    groups = _members(codes, rng)
+    dealt = _deal(groups, share)
+    if not set(np.flatnonzero(share)) <= set(dealt):
+        groups.sort(key=len, reverse=True)
+        dealt = _deal(groups, share, fill=True)
     assigned = np.empty(len(codes), dtype=object)
-    behind = share * len(codes)
-    for rows in _members(codes, rng):
-        split = int(np.argmax(behind))
-        assigned[rows] = names[split]
-        behind[split] -= len(rows)
+    for rows, split in zip(groups, dealt, strict=True):
+        assigned[rows] = list(fractions)[split]
     return assigned
+
+
+def _deal(groups: Sequence[np.ndarray], share: np.ndarray, *, fill: bool = False) -> list[int]:
+    """The split of each group; ``fill``: no split with a share stays empty."""
+    behind = share * sum(map(len, groups))
+    empty = set(np.flatnonzero(share).tolist())
+    dealt: list[int] = []
+    for left, rows in zip(range(len(groups), 0, -1), groups, strict=True):
+        open_ = sorted(empty) if fill and left <= len(empty) else range(len(share))
+        split = max(open_, key=behind.__getitem__)
+        dealt.append(split)
+        empty.discard(split)
+        behind[split] -= len(rows)
+    return dealt
 
 
 def _members(codes: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:

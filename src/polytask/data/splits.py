@@ -33,7 +33,8 @@ class Split:
         seed: of the random assignment.
         stratify: a column whose values get the same shares in every split, to within one row.
         group: a column whose equal values never fall on two sides; the shares of the rows are as
-            near to the fractions as the groups allow. Missing values are one group.
+            near to the fractions as the groups allow, and every split gets a group. Missing values
+            are one group.
         column: a column that tells the split of each row.
         values: split -> the value or values in that column, or ``*`` for all that no other split
             names; the split's own name by default.
@@ -83,8 +84,8 @@ class Split:
         """Split name -> its rows, in their original order.
 
         Raises:
-            InputError: a column is absent, a value in the split column belongs to no split, or a
-                split that was asked for gets no row.
+            InputError: a column is absent, a value in the split column belongs to no split, there
+                are fewer groups than splits, or a split that was asked for gets no row.
         """
         assigned = self._by_column(table) if self.column else self._at_random(table)
         rows = {name: np.flatnonzero(assigned == name) for name in SPLITS}
@@ -114,10 +115,22 @@ class Split:
         # Not default_rng(seed): a file may have been shuffled with just that.
         rng = seeded(self.seed, "split")
         if self.group:
-            return by_group(_codes(table.column(self.group)), self.fractions, rng)
+            return by_group(self._groups(table, self.group), self.fractions, rng)
         if self.stratify:
             return by_stratum(_codes(table.column(self.stratify)), self.fractions, rng)
         return shares(rng.permutation(len(table)), self.fractions)
+
+    def _groups(self, table: Table, column: str) -> np.ndarray:
+        """``[N]`` the group of each row."""
+        codes = _codes(table.column(column))
+        wanted = [name for name, share in self.fractions.items() if share > 0]
+        found = len(set(codes.tolist()))
+        if found < len(wanted):
+            raise InputError(
+                f"{table.origin}: column {column!r} has {found} group{'s' if found > 1 else ''}, "
+                f"but {len(wanted)} splits ({', '.join(wanted)}) need one each"
+            )
+        return codes
 
 
 def _codes(values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from polytask.evaluation.compare_runs import RunsComparison, compare_runs
 from polytask.evaluation.comparison import Comparison, DeltaM
 from polytask.evaluation.comparison_file import read_comparison, write_comparison
 from polytask.evaluation.delta_m import delta_m
-from polytask.evaluation.evidence_file import load_evidence, save_evidence
+from polytask.evaluation.evidence_folder import load_evidence, save_evidence
 from polytask.evaluation.interval import Interval, estimate
 from polytask.evaluation.pooled import pooled_metric
 from polytask.evaluation.run_folder import RunEvidence, compare_folder, read_run

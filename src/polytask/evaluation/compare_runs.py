@@ -9,7 +9,7 @@ from pathlib import Path
 from polytask.errors import InputError
 from polytask.evaluation.compare import compare
 from polytask.evaluation.comparison import Comparison
-from polytask.evaluation.run_folder import read_run
+from polytask.evaluation.run_folder import read_multi
 from polytask.tasks import TaskSet
 
 __all__ = ["RunsComparison", "compare_runs"]
@@ -46,11 +46,11 @@ def compare_runs(
     if len(folders) < 2:
         raise InputError("compare: give at least two run folders")
     first, *others = zip(_names(folders), folders, strict=True)
-    evidence = read_run(first[1], tasks).multi
+    evidence = read_multi(first[1], tasks)
     compared = {}
     for name, folder in others:
         try:
-            run = read_run(folder, tasks).multi
+            run = read_multi(folder, tasks)
             compared[name] = compare(tasks, run, evidence, resamples=resamples)
         except InputError as error:
             raise InputError(f"{folder} cannot be compared with {first[1]}: {error}") from error

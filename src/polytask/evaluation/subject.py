@@ -29,7 +29,8 @@ class Subject:
         single: seed -> evidence of the single-task model; empty if there is none.
 
     Raises:
-        InputError: the models of one seed did not see the same test examples.
+        InputError: the models of one seed did not see the same test examples, or have different
+            outputs.
     """
 
     name: str
@@ -100,6 +101,13 @@ def _check_same_test(name: str, one: Evidence, other: Evidence) -> None:
         raise InputError(f"task {name!r}: the models were tested on different examples ({counts})")
     if not (_equal(one.targets, other.targets) and _equal(one.mask, other.mask)):
         raise InputError(f"task {name!r}: the targets of the same test examples differ")
+    if _outputs(one.scores) != _outputs(other.scores):
+        raise InputError(f"task {name!r}: the models have different outputs (other classes?)")
+
+
+def _outputs(scores: Rows) -> tuple[int, ...]:
+    """The shape of the scores of an example, or of a word."""
+    return tuple(scores.shape[1:] if isinstance(scores, np.ndarray) else scores[0].shape[1:])
 
 
 def _equal(one: Rows, other: Rows) -> bool:

@@ -21,9 +21,10 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
 
     Args:
         out: the folder.
-        recipe: of the experiment. Training options that do not change what is computed may differ
-            from those that it began with.
-        resume: go on with an experiment that is there.
+        recipe: of the experiment. It may differ from the one in the folder by training options that
+            do not change what is computed, and by more to train: further seeds, or single-task
+            models where there were none.
+        resume: go on with an experiment that is there, or add to it.
 
     Raises:
         InputError: it is a file, holds something else or another recipe, or this one and
@@ -35,7 +36,8 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
         if out.is_dir() and not all(is_partial(path) for path in out.iterdir()):
             raise InputError(f"{out}: is not empty and holds no polytask run; choose another --out")
         return
-    before, now = _read(out / "recipe.yaml"), _comparable(recipe_text(recipe))
+    now = _comparable(recipe_text(recipe))
+    before = _grown(_read(out / "recipe.yaml"), now)
     if before != now:
         raise InputError(
             f"{out}: holds a run of another recipe ({_difference(before, now)}); "
@@ -45,7 +47,7 @@ def claim(out: Path, recipe: Recipe, *, resume: bool) -> None:
         raise InputError(f"{out}: already holds a run of this recipe; --resume goes on with it")
 
 
-def _read(file: Path) -> Any:
+def _read(file: Path) -> dict[str, Any]:
     try:
         # Through Recipe, so that an option that did not exist then has its default now.
         return _comparable(recipe_text(read_recipe(file)[0]))
@@ -53,13 +55,21 @@ def _read(file: Path) -> Any:
         raise InputError(f"{file}: cannot be read: {error}") from error
 
 
-def _comparable(text: str) -> Any:
+def _comparable(text: str) -> dict[str, Any]:
     """A recipe as plain values, without the options that may change."""
-    values = yaml.safe_load(text)
-    if isinstance(values, dict) and isinstance(values.get("training"), dict):
-        training = values["training"]
-        values["training"] = {key: value for key, value in training.items() if key not in FREE}
-    return values
+    values: dict[str, Any] = yaml.safe_load(text)
+    training = values["training"].items()
+    return {**values, "training": {key: value for key, value in training if key not in FREE}}
+
+
+def _grown(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe of a folder with the runs that may be added: they leave the others as they are."""
+    grown = dict(before)
+    if set(before["seeds"]) <= set(now["seeds"]):
+        grown["seeds"] = now["seeds"]
+    if before["baselines"] == "none":
+        grown["baselines"] = now["baselines"]
+    return grown
 
 
 def _difference(before: Any, now: Any, path: str = "") -> str:

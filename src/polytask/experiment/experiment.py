@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polytask.errors import InputError, unknown
 from polytask.experiment.claim import claim
 from polytask.experiment.environment import environment
+from polytask.experiment.plan import planned_runs
 from polytask.experiment.run import Run
 from polytask.experiment.summary import summarise
 from polytask.files import write_json, write_text
 from polytask.recipe import Prepared, Recipe, prepare, recipe_text
-from polytask.tasks import TaskSet
-from polytask.training import Observer, Processes
+from polytask.training import Observer, Processes, Trainer
 
 __all__ = ["Experiment"]
 
@@ -54,44 +54,38 @@ class Experiment:
         prepared = prepare(self.recipe, folder=self.folder, trust=self.trust)
         self._check(prepared)
         processes.wait()  # nobody writes before everybody has looked at the folder
-        described = False
-        for run in self.runs(prepared):
-            if run.done:
-                run.tidy()
-                continue
+        runs = self.runs(prepared)
+        done, missing = ([run for run in runs if run.done is so] for so in (True, False))
+        for run in done:
+            run.tidy()
+        for run in missing:
             watching = observe(run) if observe and processes.is_main else ()
             # Made before anything is written: this is where the rest of a recipe proves wrong.
             trainer = run.trainer(processes, watching)
-            if processes.is_main and not described:
-                self._describe(prepared)
-            described = True
+            if run is missing[0]:
+                _check_others(done, missing, trainer)
+                if processes.is_main:
+                    self._describe(prepared)
             run.train(trainer)
 
-    def runs(self, prepared: Prepared) -> Iterator[Run]:
-        """The runs of the experiment, in the order in which they are trained."""
-        tasks = prepared.tasks
-        for seed in self.recipe.seeds:
-            yield self._run(prepared, tuple(tasks), seed, "multi")
-        if self.recipe.baselines == "single_task" and len(tasks) > 1:
-            for seed in self.recipe.seeds:
-                for name in tasks:
-                    yield self._run(
-                        prepared, with_dependencies(tasks, name), seed, f"single/{name}"
-                    )
-
-    def _run(self, prepared: Prepared, tasks: tuple[str, ...], seed: int, place: str) -> Run:
-        folder = self.out / place / f"seed-{seed}"
-        return Run(prepared, tasks, seed, folder, trust=self.trust, base=self.folder)
+    def runs(self, prepared: Prepared) -> list[Run]:
+        """The runs of the experiment, see `planned_runs`."""
+        return planned_runs(prepared, self.out, trust=self.trust, base=self.folder)
 
     def _check(self, prepared: Prepared) -> None:
         """Refuse what would fail only after the training."""
+        select = self.recipe.select
+        if select.reference == "single_task":
+            if not any("validation" in data.tables for data in prepared.data.values()):
+                raise InputError("select.reference: single_task needs a validation split")
+            select = replace(select, reference={})  # the numbers are not known yet
         for key in ("ranges", "reference"):
-            for name in getattr(self.recipe.select, key):
+            for name in getattr(select, key):
                 if name not in prepared.tasks:
                     raise unknown("task", name, prepared.tasks, where=f"select.{key}")
         # Any numbers do: this asks whether the tasks and metrics of a formula exist.
         ones = {n: dict.fromkeys(t.output.metrics(), 1.0) for n, t in prepared.tasks.items()}
-        self.recipe.select.score(prepared.tasks, ones)
+        select.score(prepared.tasks, ones)
         if not any("test" in data.tables for data in prepared.data.values()):
             raise InputError("data: no data set has a test split, so that nothing can be reported")
 
@@ -101,10 +95,9 @@ class Experiment:
         write_json(self.out / "data.json", summarise(prepared))
 
 
-def with_dependencies(tasks: TaskSet, name: str) -> tuple[str, ...]:
-    """A task and all that its head needs."""
-    needed = {name}
-    for other in reversed(tasks.order):
-        if other in needed:
-            needed.update(tasks[other].depends_on)
-    return tuple(task for task in tasks if task in needed)
+def _check_others(done: Sequence[Run], missing: Sequence[Run], first: Trainer) -> None:
+    """Refuse what the first of the missing runs does not show."""
+    for run in done:
+        run.check_data(first)
+    if missing[-1].whole and not missing[0].whole:  # a recipe is about the model of all tasks
+        missing[-1].trainer(first.processes)

@@ -8,14 +8,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from polytask.construct import plain
 from polytask.data import EncodedSplit, Loader
-from polytask.experiment.results import write_model, write_summary, write_test
+from polytask.errors import InputError
+from polytask.evaluation import Aggregate
+from polytask.experiment.narrow import narrowed_options, narrowed_select
+from polytask.experiment.reference import single_task_reference
+from polytask.experiment.results import (
+    data_digests,
+    read_summary,
+    write_model,
+    write_summary,
+    write_test,
+)
 from polytask.models import MultiTaskModel
 from polytask.recipe import Prepared
-from polytask.registry import plain
-from polytask.training import Observer, Processes, Trainer, TrainingOptions
+from polytask.recipe.balance import read_balancing
+from polytask.training import Observer, Processes, Trainer
+from polytask.training.balancing import Balancing
 from polytask.training.checkpoint import Checkpoints
-from polytask.training.parameter_groups import starts
 from polytask.training.warm_start import warm_start
 
 __all__ = ["Run"]
@@ -38,6 +49,8 @@ class Run:
         folder: of this run.
         trust: the recipe may name the user's own code.
         base: relative paths of the recipe start here.
+        singles: task -> folder of its matched single-task run of this seed, if the recipe scores
+            this run by them (``select.reference: single_task``).
     """
 
     prepared: Prepared
@@ -46,6 +59,7 @@ class Run:
     folder: Path
     trust: bool = False
     base: Path = Path()
+    singles: Mapping[str, Path] = field(default_factory=dict)
     _notes: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -54,13 +68,27 @@ class Run:
         return (self.folder / "run.json").is_file()
 
     @property
-    def _whole(self) -> bool:
+    def whole(self) -> bool:
         """Whether the run has all tasks of the recipe."""
         return set(self.tasks) == set(self.prepared.tasks)
 
     def tidy(self) -> None:
         """Remove the checkpoints of a run that is done."""
         Checkpoints(self.folder / "checkpoints", keep=1).remove()
+
+    def check_data(self, trainer: Trainer) -> None:
+        """Refuse to add other runs to this one, which is done, on other training rows.
+
+        Raises:
+            InputError: a data set is not what it was.
+        """
+        before, now = read_summary(self.folder / "run.json").get("data", {}), data_digests(trainer)
+        changed = [name for name in before if before[name] != now.get(name)]
+        if changed:
+            raise InputError(
+                f"{self.folder}: was trained on other data ({', '.join(changed)} changed since); "
+                "choose another --out"
+            )
 
     def trainer(self, processes: Processes, observers: Sequence[Observer] = ()) -> Trainer:
         """Everything that training needs; writes nothing.
@@ -81,25 +109,33 @@ class Run:
             workers=recipe.training.workers,
         )
         validation = self._split("validation", model)
+        options = recipe.training
+        if not self.whole:
+            options = narrowed_options(options, model, validated=bool(validation))
         return Trainer(
             model,
             loader,
-            self._options(model, validation),
+            options,
             self.folder,
             validation=validation,
-            select=recipe.select if self._whole else replace(recipe.select, formula=None),
+            select=self._select(),
             seed=self.seed,
             processes=processes,
             observers=(*observers, *self._trackers(processes)),
+            balancing=self._balancing(),
         )
 
     def train(self, trainer: Trainer) -> None:
         """Train, or go on from the newest checkpoint, then test and write everything.
 
         Raises:
+            InputError: there are checkpoints, but none is whole, or they are of another run; or
+                what a single-task run wrote cannot be read.
             RunError: see `Trainer.fit`.
         """
         trainer.resume()
+        if self.singles:
+            trainer.select = self._by_reference(trainer.select)
         trainer.fit()
         if trainer.processes.is_main:
             write_test(trainer, self._split("test", trainer.model), self.folder)
@@ -108,6 +144,19 @@ class Run:
             write_summary(trainer, notes, self.folder / "run.json")
             trainer.checkpoints.remove()
         trainer.processes.wait()
+
+    def _select(self) -> Aggregate:
+        """The recipe's rule for the best weights, as far as it makes sense for these tasks."""
+        select = self.prepared.recipe.select
+        if self.whole and (self.singles or select.reference != "single_task"):
+            return select
+        return narrowed_select(select)
+
+    def _by_reference(self, select: Aggregate) -> Aggregate:
+        """The rule with the values of the single-task models, which are done by now."""
+        found = single_task_reference(self.prepared.tasks, self.singles)
+        self._notes["reference"] = found
+        return replace(select, reference={k: v for k, v in found.items() if v is not None})
 
     def _model(self) -> MultiTaskModel:
         tasks = self.prepared.tasks.only(self.tasks)
@@ -119,24 +168,10 @@ class Run:
             self._notes["warm_start"] = plain(found)
         return model
 
-    def _options(
-        self, model: MultiTaskModel, validation: Mapping[str, EncodedSplit]
-    ) -> TrainingOptions:
-        """The recipe's options, without those about tasks that this run does not have."""
-        options = self.prepared.recipe.training
-        if self._whole:
-            return options
-        names = [name for name, _ in model.named_parameters()]
-
-        def there(start: str) -> bool:
-            return any(starts(name, start) for name in names)
-
-        return replace(
-            options,
-            freeze=[start for start in options.freeze if there(start)],
-            learning_rates={k: v for k, v in options.learning_rates.items() if there(k)},
-            patience=options.patience if validation else None,
-        )
+    def _balancing(self) -> Balancing | None:
+        """The recipe's way of balancing; a single task has nothing to balance."""
+        found = read_balancing(self.prepared.recipe.balance, seed=self.seed, trust=self.trust)
+        return found if len(self.tasks) > 1 else None
 
     def _trackers(self, processes: Processes) -> Sequence[Observer]:
         names = self.prepared.recipe.training.track

@@ -33,6 +33,11 @@ class Features:
             return self
         return Features(self.example[rows], None if self.words is None else self.words[rows])
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """The features of every level that there is."""
+        return [self.example] if self.words is None else [self.example, self.words]
+
     def at(self, level: Literal["example", "word"]) -> Tensor:
         """The features of a level: ``[B, D]`` or ``[B, W, D]``.
 

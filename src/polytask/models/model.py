@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.models.backbones.base import Backbone
+from polytask.models.features import Features
 from polytask.models.sharing.base import Sharing
 from polytask.models.sharing.hard import HardSharing
 from polytask.randomness import initialised
@@ -60,9 +61,20 @@ class MultiTaskModel(nn.Module):
         Returns:
             Task -> output ``[R, O]`` or ``[R, W, O]`` of its head, in the order of ``rows``.
         """
+        return self.outputs(self.backbone(fields), rows)
+
+    def outputs(
+        self, shared: Features, rows: Mapping[str, Tensor | None] | None = None
+    ) -> dict[str, Tensor]:
+        """The second half of `forward`: from the features of the backbone to outputs.
+
+        Args:
+            shared: of all B rows.
+            rows: as in `forward`.
+        """
         wanted = dict.fromkeys(self.tasks) if rows is None else rows
         computed = self._with_dependencies(wanted)
-        features = self.sharing(self.backbone(fields), computed)
+        features = self.sharing(shared, computed)
         outputs: dict[str, Tensor] = {}
         for name in self._order(computed):
             x = features[name].at(self.tasks[name].output.level)
@@ -164,6 +176,15 @@ class MultiTaskModel(nn.Module):
             for name, parameter in self.named_parameters()
             if users[name] == own and id(parameter) not in shared
         ]
+
+    def last_shared_block(self) -> list[nn.Parameter]:
+        """The trained shared parameters of the deepest part that has any."""
+        shared = {id(p) for p in self.shared_parameters() if p.requires_grad}
+        for block in reversed(self.blocks()):
+            found = [p for p in block.parameters() if id(p) in shared]
+            if found:
+                return found
+        return []
 
     def blocks(self) -> Sequence[nn.Module]:
         """The parts in the order of depth: the backbone's blocks, sharing, heads."""

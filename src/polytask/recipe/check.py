@@ -7,6 +7,7 @@ from pathlib import Path
 from polytask.data.check import CheckReport, check
 from polytask.data.mixtures import MIXTURES
 from polytask.models import BACKBONES, SHARING
+from polytask.recipe.balance import read_balancing
 from polytask.recipe.data import read_unfitted
 from polytask.recipe.schema import Recipe
 from polytask.recipe.tasks import expand_tasks
@@ -45,3 +46,4 @@ def _check_names(recipe: Recipe, *, trust: bool) -> None:
     BACKBONES.build(recipe.model.backbone, where="model.backbone", trust=trust)
     SHARING.build(recipe.model.sharing, where="model.sharing", trust=trust)
     MIXTURES.build(recipe.mixture, where="mixture", trust=trust)
+    read_balancing(recipe.balance, seed=0, trust=trust)

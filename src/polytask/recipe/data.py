@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from polytask.data import INPUTS, SOURCES, DataSet, Table, read_splits
+from polytask.data import INPUTS, DataSet, Table, read_splits
 from polytask.data.sources import Source
+from polytask.data.sources.build import build_source
 from polytask.errors import InputError
 from polytask.recipe.schema import DataSpec, Recipe
 
@@ -46,12 +47,7 @@ def make_source(name: str, spec: DataSpec, *, trust: bool = False) -> Source:
     Raises:
         InputError: an unknown source or option, or the user's own code without ``trust``.
     """
-    options: dict[str, Any] = (
-        {"type": spec.source} if isinstance(spec.source, str) else dict(spec.source)
-    )
-    if options.get("type") == "function":
-        options["trust"] = trust
-    return SOURCES.build(options, where=f"data.{name}.source", trust=trust)
+    return build_source(spec.source, where=f"data.{name}.source", trust=trust)
 
 
 def shapes_of(data: Mapping[str, DataSet]) -> Mapping[str, Any]:

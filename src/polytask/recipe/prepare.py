@@ -9,6 +9,7 @@ from pathlib import Path
 from polytask.data import SPLITS, DataSet, EncodedSplit, encode_split, target_values
 from polytask.data.mixtures import MIXTURES
 from polytask.data.sampling import BatchSize
+from polytask.data.sources.saved import SavedSource, saved_source
 from polytask.data.stream import Stream, StreamOptions
 from polytask.errors import unknown
 from polytask.models import BACKBONES, SHARING, MultiTaskModel
@@ -79,6 +80,11 @@ class Prepared:
         per_step = None if step.data_sets == "all" else step.data_sets
         options = StreamOptions(per_step=per_step, joined=step.joined, seed=seed)
         return Stream(splits, mixture, sizes, options)
+
+    def saved_source(self, name: str) -> SavedSource:
+        """How the files of a data set are read, for the folder of a model."""
+        spec, data = self.recipe.data[name], self.data[name]
+        return saved_source(spec.source, spec.files, data.tables["train"], data.input.columns)
 
     def _batch(self, name: str) -> BatchSize:
         return self.recipe.data[name].batch or self.recipe.batch

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from polytask.construct import construct, plain
 from polytask.errors import InputError
 from polytask.recipe.mapping import parse_yaml, read_mapping
 from polytask.recipe.schema import Recipe
-from polytask.registry import construct, plain
 
 __all__ = ["override", "parse_assignments", "read_recipe", "recipe_from", "recipe_text"]
 

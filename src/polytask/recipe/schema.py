@@ -117,6 +117,9 @@ class Recipe:
         batch: how epochs are cut into batches.
         mixture: the rule by which data sets are drawn, see ``polytask list mixtures``.
         step: how many of them make up a step.
+        balance: how the losses of a step become one update: the name of a method, see ``polytask
+            list balancers``, or a mapping with ``method``, its options, and ``cost``: where
+            gradients are compared (``exact``, ``features`` or ``last_block``).
         training: how the run trains.
         select: how validation metrics choose the best weights.
         baselines: train the matched single-task models too, or none.
@@ -133,6 +136,7 @@ class Recipe:
     batch: BatchSize = field(default_factory=BatchSize)
     mixture: Spec = "proportional"
     step: StepSpec = field(default_factory=StepSpec)
+    balance: Spec = "equal"
     select: Aggregate = field(default_factory=Aggregate)
     baselines: Literal["single_task", "none"] = "single_task"
     seeds: Sequence[int] = (0,)
@@ -143,3 +147,8 @@ class Recipe:
             raise InputError(f"seeds: give at least one, none twice, got {list(self.seeds)}")
         if not self.data or not self.tasks:
             raise InputError("a recipe needs at least one data set and one task")
+        if self.select.reference == "single_task" and self.baselines == "none":
+            raise InputError(
+                "select.reference: single_task needs the single-task models: set baselines: "
+                "single_task, or give task -> value"
+            )

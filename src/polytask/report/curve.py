@@ -37,7 +37,7 @@ class Curve:
 
 
 def read_logs(parent: Path) -> Logs:
-    """The logs ``seed-*/metrics.jsonl`` in a folder; a line that was cut off ends its log."""
+    """The logs ``seed-*/metrics.jsonl`` in a folder; a line that is no record ends its log."""
     return [_read(file) for file in sorted(parent.glob("seed-*/metrics.jsonl"))]
 
 
@@ -53,11 +53,14 @@ def metric_curve(logs: Logs, task: str, metric: str) -> Curve | None:
 
 def _read(file: Path) -> list[dict[str, Any]]:
     records = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             break
+        if not (isinstance(record, dict) and isinstance(record.get("step"), int)):
+            break
+        records.append(record)
     return records
 
 

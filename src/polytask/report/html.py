@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-__all__ = ["Markup", "details", "join", "table", "tag", "text", "tree"]
+__all__ = ["Markup", "details", "join", "section", "table", "tag", "text", "tree"]
 
 
 class Markup(str):
@@ -45,6 +45,11 @@ def table(head: Sequence[object], rows: Sequence[Sequence[object]], **attributes
 def details(summary: str, *content: object) -> Markup:
     """A part of the page that opens on a click."""
     return tag("details", tag("summary", summary), *content)
+
+
+def section(heading: str, *content: object) -> Markup:
+    """A heading and what is below it."""
+    return join([tag("h2", heading), *content])
 
 
 def tree(value: Any) -> Markup:

@@ -6,18 +6,14 @@ from pathlib import Path
 
 from polytask.evaluation import Comparison, read_comparison
 from polytask.files import write_text
+from polytask.report.balance_section import balance_section
 from polytask.report.bands_figure import bands_figure
 from polytask.report.changes import changes_figure
 from polytask.report.curves_figure import CURVES, curves_figure, read_run_logs
 from polytask.report.html import Markup, details, join, tag
 from polytask.report.palette import PAGE
-from polytask.report.sections import (
-    data_section,
-    reproduce_section,
-    time_section,
-    title,
-    versions_section,
-)
+from polytask.report.reproduce import reproduce_section
+from polytask.report.sections import data_section, time_section, title, versions_section
 from polytask.report.svg import inline_svg
 from polytask.report.table import metric_table, result_table
 from polytask.report.verdict import caveats, headline
@@ -41,7 +37,7 @@ def write_report(run: Path) -> Path:
         The file.
 
     Raises:
-        InputError: ``metrics.json`` is absent or not a comparison.
+        InputError: ``metrics.json`` is absent or not a comparison, or ``recipe.yaml`` was altered.
     """
     comparison = read_comparison(run / "metrics.json")
     file = run / "report.html"
@@ -76,6 +72,7 @@ def _body(run: Path, comparison: Comparison, name: str, description: str) -> Mar
             details("Every metric", metric_table(comparison)),
             _changes(comparison),
             _curves(run, comparison),
+            balance_section(run),
             data_section(run),
             time_section(run),
             reproduce_section(run),

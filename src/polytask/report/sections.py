@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from polytask.report.html import Markup, details, join, table, tag, tree
+from polytask.report.files import read_json, read_recipe
+from polytask.report.html import Markup, section, table, tree
 from polytask.report.numbers import number
 
-__all__ = ["data_section", "reproduce_section", "time_section", "title", "versions_section"]
+__all__ = ["data_section", "time_section", "title", "versions_section"]
 
 
 def title(run: Path) -> tuple[str, str]:
     """Name and description of the recipe; the folder's name without a recipe."""
-    file = run / "recipe.yaml"
-    content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
-    recipe = content if isinstance(content, dict) else {}
+    recipe = read_recipe(run)
     return str(recipe.get("name") or run.resolve().name), str(recipe.get("description") or "")
 
 
 def data_section(run: Path) -> Markup:
     """What ``data.json`` says."""
     content = read_json(run / "data.json")
-    return _section("Data", tree(content)) if content else Markup()
+    return section("Data", tree(content)) if content else Markup()
 
 
 def time_section(run: Path) -> Markup:
@@ -35,37 +31,13 @@ def time_section(run: Path) -> Markup:
     rows.append(_cost("single-task, mean of a task", singles))
     head = ["", "runs", "steps", "best step", "parameters", "seconds", "seconds of all"]
     found = [row for row in rows if row]
-    return _section("Cost", table(head, found)) if found else Markup()
+    return section("Cost", table(head, found)) if found else Markup()
 
 
 def versions_section(run: Path) -> Markup:
     """What ``environment.json`` says."""
     content = read_json(run / "environment.json")
-    return _section("Versions", tree(content)) if content else Markup()
-
-
-def reproduce_section(run: Path) -> Markup:
-    """The command, and the resolved recipe."""
-    file = run / "recipe.yaml"
-    if not file.exists():
-        return Markup()
-    command = "polytask train recipe.yaml --out again"
-    said = "Save the recipe below as recipe.yaml (files are relative to its folder), then:"
-    recipe = tag("pre", tag("code", file.read_text(encoding="utf-8")))
-    parts = [tag("p", said), tag("pre", tag("code", command))]
-    return _section("Reproduce", *parts, details("The recipe, as resolved", recipe))
-
-
-def read_json(file: Path) -> Any:
-    """The content of a JSON file; None if it is absent or no JSON: a report can do without."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _section(heading: str, *content: object) -> Markup:
-    return join([tag("h2", heading), *content])
+    return section("Versions", tree(content)) if content else Markup()
 
 
 def _cost(name: str, files: list[Path]) -> list[object]:

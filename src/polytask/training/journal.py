@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from polytask.balance import Balanced
 from polytask.errors import RunError
+from polytask.training.balancing import described
 from polytask.training.log import Log
 from polytask.training.observer import Observer
 from polytask.training.processes import Processes
 
 __all__ = ["Journal"]
+
+
+class _Done(NamedTuple):
+    """A step whose losses were not read yet."""
+
+    step: int
+    rate: float
+    losses: dict[str, Tensor]
+    balanced: Balanced | None
 
 
 class Journal:
@@ -29,22 +40,25 @@ class Journal:
         self.total, self.processes = total, processes
         self.log: Log | None = None
         self.observers: Sequence[Observer] = ()
-        self._pending: list[tuple[int, float, dict[str, Tensor]]] = []
+        self._pending: list[_Done] = []
 
     def __len__(self) -> int:
         """Number of steps whose losses were not read yet."""
         return len(self._pending)
 
-    def add(self, step: int, rate: float, losses: dict[str, Tensor]) -> None:
+    def add(
+        self, step: int, rate: float, losses: dict[str, Tensor], balanced: Balanced | None = None
+    ) -> None:
         """Take the losses of a step that is done, still on the device.
 
         Args:
             step: number of steps that are done.
             rate: the learning rate of the step.
             losses: task -> this process's share of its loss.
+            balanced: the weights and conflicts of the step.
         """
         if losses:
-            self._pending.append((step, rate, losses))
+            self._pending.append(_Done(step, rate, losses, balanced))
 
     def flush(self) -> None:
         """Read, check and report the losses since the last time.
@@ -55,11 +69,17 @@ class Journal:
         if not self._pending:
             return
         pending, self._pending = self._pending, []
-        shares = torch.stack([loss for _, _, losses in pending for loss in losses.values()])
+        shares = torch.stack([loss for done in pending for loss in done.losses.values()])
         values = iter(self.processes.add(shares).tolist())
         records: list[dict[str, Any]] = [
-            {"step": step, "kind": "train", "learning_rate": rate, "loss": _take(losses, values)}
-            for step, rate, losses in pending
+            {
+                "step": done.step,
+                "kind": "train",
+                "learning_rate": done.rate,
+                "loss": {name: next(values) for name in done.losses},
+                **({} if done.balanced is None else {"balance": described(done.balanced)}),
+            }
+            for done in pending
         ]
         for record in records:
             check_finite(record["loss"], step=record["step"])
@@ -83,10 +103,6 @@ class Journal:
         """Wait until the log is on the disk."""
         if self.log is not None:
             self.log.sync()
-
-
-def _take(losses: Mapping[str, Any], values: Any) -> dict[str, float]:
-    return {name: next(values) for name in losses}
 
 
 def check_finite(losses: Mapping[str, float], *, step: int) -> None:

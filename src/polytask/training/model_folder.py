@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from polytask.construct import construct, plain
 from polytask.data import INPUTS
 from polytask.data.inputs import Input
+from polytask.data.sources.saved import SavedSource
 from polytask.errors import InputError, unknown
 from polytask.files import verify, whole_folder
 from polytask.models import BACKBONES, SHARING, MultiTaskModel
-from polytask.registry import construct
 from polytask.tasks import OUTPUTS, HeadOptions, Task, TaskSet
 from polytask.training.weights import load_weights, read_tensors, write_tensors
 
-__all__ = ["SavedModel", "drop_task", "load_model", "model_folder", "save_model"]
+__all__ = ["SavedModel", "load_model", "model_folder", "save_model"]
 
 FORMAT = 1
 """Version of the layout of ``model.json``."""
@@ -32,12 +33,14 @@ class SavedModel:
         inputs: data set -> fitted input.
         backbone: the recipe's words for the backbone.
         sharing: the recipe's words for the sharing module.
+        sources: data set -> how its files are read; none in the folder of an older version.
     """
 
     model: MultiTaskModel
     inputs: Mapping[str, Input]
     backbone: Any
     sharing: Any
+    sources: Mapping[str, SavedSource] = field(default_factory=dict)
 
 
 def save_model(saved: SavedModel, folder: Path) -> None:
@@ -54,9 +57,11 @@ def save_model(saved: SavedModel, folder: Path) -> None:
             "backbone": saved.backbone,
             "sharing": saved.sharing,
             "inputs": {name: INPUTS.spec(item) for name, item in saved.inputs.items()},
+            "sources": {n: plain(s) for n, s in saved.sources.items() if n in saved.inputs},
             "tasks": [_describe(task) for task in saved.model.tasks.values()],
         }
-        text = json.dumps(description, indent=2, ensure_ascii=False)
+        # default: YAML has dates, JSON has not.
+        text = json.dumps(description, indent=2, ensure_ascii=False, default=str)
         (partial / "model.json").write_text(text, encoding="utf-8")
 
 
@@ -112,32 +117,11 @@ def load_model(folder: Path, *, trust: bool = False) -> SavedModel:
     model = MultiTaskModel(backbone, tasks, sharing=sharing)
     file = folder / "model.safetensors"
     load_weights(model, read_tensors(file), where=str(file))
-    return SavedModel(model.eval(), inputs, found["backbone"], found["sharing"])
-
-
-def drop_task(saved: SavedModel, name: str, *, trust: bool = False) -> SavedModel:
-    """The same model without one of its tasks; all other outputs stay what they are.
-
-    Args:
-        saved: stays as it is.
-        name: of the task that goes, with its head.
-        trust: the sharing module may be the user's own class.
-
-    Raises:
-        InputError: there is no such task, it is the only one, or another one depends on it.
-    """
-    model = saved.model
-    tasks = model.tasks.only(other for other in model.tasks if other != model.tasks[name].name)
-    options = SHARING.build(saved.sharing, where="sharing", trust=trust)
-    smaller = MultiTaskModel(
-        model.backbone, tasks, sharing=options.build(model.backbone.width, tasks)
-    )
-    kept = smaller.state_dict().keys()
-    weights = {key: value for key, value in model.state_dict().items() if key in kept}
-    load_weights(smaller, weights, where=f"without task {name!r}")
-    used = {task.data for task in tasks.values()}
-    inputs = {data: item for data, item in saved.inputs.items() if data in used}
-    return replace(saved, model=smaller.eval(), inputs=inputs)
+    sources = {
+        name: construct(SavedSource, item, kind="key of a source", where=where)
+        for name, item in found.get("sources", {}).items()
+    }
+    return SavedModel(model.eval(), inputs, found["backbone"], found["sharing"], sources)
 
 
 def _describe(task: Task) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "Outcome"]
+
+Outcome = Literal["finished", "stopped", "failed"]
+"""How a run ended: at its last step, by Ctrl-C or SIGTERM, or with an error."""
 
 
 class Observer(Protocol):
@@ -26,5 +29,5 @@ class Observer(Protocol):
     ) -> None:
         """Metrics on the validation split after a step."""
 
-    def close(self) -> None:
-        """The run has ended, however."""
+    def close(self, outcome: Outcome) -> None:
+        """The run has ended, however; a run that did not finish may be resumed."""

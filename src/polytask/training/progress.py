@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from polytask.training.observer import Outcome
+
 __all__ = ["Display"]
 
 SHOWN = 4
@@ -65,7 +67,7 @@ class Display:
                 f"{place}, {self._values()}", soft_wrap=True, markup=False, highlight=False
             )
 
-    def close(self) -> None:
+    def close(self, outcome: Outcome) -> None:
         if self.console.is_terminal:  # without one, stopping would print an empty line
             self._bar.stop()
 

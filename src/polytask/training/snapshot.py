@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from polytask.construct import plain
 from polytask.data import Loader
 from polytask.errors import InputError, RunError
-from polytask.registry import plain
 from polytask.training.checkpoint import Checkpoint
 from polytask.training.optimizer import load_optimizer, optimizer_state
 from polytask.training.state import Best, RunState
@@ -50,6 +50,8 @@ class Snapshot:
             "optimizer": optimizer_state(self.update.optimizer, model),
             "best": self.best.weights,
         }
+        if self.update.balancing is not None:
+            tensors["balancer"] = self.update.balancing.balancer.state_dict()
         values = {
             "run": asdict(state),
             "loader": self.loader.state_dict(),
@@ -70,6 +72,8 @@ class Snapshot:
             check_weights(update.model, tensors["best"], where=where)
         load_weights(update.model, tensors["model"], where=where)
         load_optimizer(update.optimizer, update.model, tensors["optimizer"], where=where)
+        if update.balancing is not None:
+            update.balancing.balancer.load_state_dict(tensors["balancer"])
         self.loader.load_state_dict(state["loader"])
         update.scaler.load_state_dict(state["scaler"])
         self.best.weights = dict(tensors["best"])
@@ -81,6 +85,7 @@ class Snapshot:
         identity = {
             "seed": self.update.seed,
             "tasks": list(self.update.model.tasks),
+            "balance": str(self.update.balancing),
             "data": {name: split.digest for name, split in self.loader.stream.splits.items()},
             **{name: value for name, value in options.items() if name not in FREE},
         }

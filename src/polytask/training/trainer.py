@@ -9,17 +9,19 @@ from polytask.data import EncodedSplit, Loader, evaluation_batches
 from polytask.errors import InputError, RunError
 from polytask.evaluation import Aggregate, collect, evaluate_evidence
 from polytask.models import MultiTaskModel
+from polytask.training.balancing import Balancing
 from polytask.training.checkpoint import Checkpoints
 from polytask.training.interrupt import Interrupts
 from polytask.training.journal import Journal
 from polytask.training.log import Log
-from polytask.training.observer import Observer
+from polytask.training.observer import Observer, Outcome
 from polytask.training.options import TrainingOptions
 from polytask.training.processes import Processes
 from polytask.training.schedule import rate_factor
 from polytask.training.snapshot import Snapshot
 from polytask.training.state import Best, Moment, RunState
 from polytask.training.update import Update
+from polytask.training.validation_losses import validation_losses
 
 __all__ = ["Trainer"]
 
@@ -38,6 +40,7 @@ class Trainer:
         seed: of the noise of the steps.
         processes: made from ``options.device`` by default.
         observers: are told what happens.
+        balancing: how the losses of a step become one update; their sum by default.
 
     Raises:
         InputError: options that do not fit the model, the data or the machine.
@@ -60,6 +63,7 @@ class Trainer:
         seed: int = 0,
         processes: Processes | None = None,
         observers: Sequence[Observer] = (),
+        balancing: Balancing | None = None,
     ) -> None:
         self.processes = processes or Processes(options.device)
         self.device = self.processes.device
@@ -67,13 +71,17 @@ class Trainer:
         self.validation, self.select = validation or {}, select or Aggregate()
         if options.patience is not None and not self.validation:
             raise InputError("training.patience: there is no validation split to wait for")
-        self.folder, self.observers = folder, observers
+        if balancing is not None and balancing.balancer.observes and not self.validation:
+            raise InputError(
+                "balance: the method follows validation losses; there is no such split"
+            )
+        self.folder, self.observers, self.balancing = folder, observers, balancing
         per_epoch = loader.stream.steps_per_epoch
         self.total = options.total_steps(per_epoch)
         self.evaluate_every = options.evaluate_every or per_epoch
         self.checkpoint_every = options.checkpoint_every or self.evaluate_every
         self.processes.equalise(model)
-        self.update = Update(model, options, self.processes, seed=seed)
+        self.update = Update(model, options, self.processes, seed=seed, balancing=balancing)
         self.checkpoints = Checkpoints(folder / "checkpoints", keep=options.keep)
         self.state, self.best = RunState(), Best()
         self.journal = Journal(self.total, self.processes)
@@ -106,13 +114,19 @@ class Trainer:
             raise InputError(f"{self.folder}: holds a run already; resume() goes on with it")
         self._since = Moment.now()
         self._open()
+        outcome: Outcome = "failed"
         try:
             with Interrupts() as interrupts:
-                if not self.state.finished:
-                    self._run(interrupts)
+                stopped = not self.state.finished and self._run(interrupts)
+            outcome = "stopped" if stopped else "finished"
+        except KeyboardInterrupt:
+            outcome = "stopped"
+            raise
         finally:
             for observer in self.journal.observers:
-                observer.close()
+                observer.close(outcome)
+        if stopped:
+            raise RunError(f"stopped {self._place()}; the run can be resumed from {self.folder}")
         self.best.use(self.model)
         self.model.eval()
         return self.state
@@ -124,21 +138,25 @@ class Trainer:
             for observer in self.observers:
                 observer.start(self.state.step, self.total)
 
-    def _run(self, interrupts: Interrupts) -> None:
-        """Steps until the end, or until any process was asked to stop."""
+    def _place(self) -> str:
+        if self.state.finished:
+            return f"after its last step, {self.state.step}, before its results were written"
+        return f"at step {self.state.step} of {self.total}"
+
+    def _run(self, interrupts: Interrupts) -> bool:
+        """Steps until the end, or until any process was asked to stop; tells which."""
         self.model.train()
         stop = False
         for step in self.loader:
             factor = rate_factor(step.index, self.total, self.options)
-            losses, stop = self.update(step, factor, stop=interrupts.asked)
+            losses, stop, balanced = self.update(step, factor, stop=interrupts.asked)
             self.state.step = step.index + 1
-            self.journal.add(self.state.step, factor * self.options.learning_rate, losses)
+            rate = factor * self.options.learning_rate
+            self.journal.add(self.state.step, rate, losses, balanced)
             self._after_step(stop)
             if stop or self.state.finished:
                 break
-        if stop or self.processes.any(interrupts.asked):
-            done = f"stopped at step {self.state.step} of {self.total}"
-            raise RunError(f"{done}; the run can be resumed from {self.folder}")
+        return stop or self.processes.any(interrupts.asked)
 
     def _after_step(self, stop: bool) -> None:
         """Whatever is due: the log, an evaluation, a checkpoint."""
@@ -163,6 +181,14 @@ class Trainer:
         if self.state.scored(score):
             self.best.keep(self.model)
         self.journal.evaluated(self.state.step, metrics, score)
+        self._observe()
+
+    def _observe(self) -> None:
+        """Tell the balancer the validation losses, if it follows them."""
+        if self.balancing is not None and self.balancing.balancer.observes:
+            found = validation_losses(self.model, self.validation, device=self.device)
+            shared = {name: self.processes.from_main(loss) for name, loss in found.items()}
+            self.balancing.balancer.observe(shared)
 
     def evaluate(self, splits: Mapping[str, EncodedSplit]) -> dict[str, dict[str, float]]:
         """Task -> metric -> value on splits (data set -> split)."""

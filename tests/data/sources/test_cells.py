@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polytask.data.sources.cells import parse_strings
+from polytask.data.sources.cells import BLOCK, parse_strings
 from polytask.data.sources.kinds import Expect, at_lines
 from polytask.errors import InputError
 
@@ -40,6 +40,14 @@ def test_nothing_but_missing():
 @pytest.mark.parametrize("cells", [["a", "1"], ["0x1F", "2"], ["1_0", "1"], ["1,5", "2"]])
 def test_text(cells):
     check(parse(cells), cells, object)
+
+
+def test_cells_of_several_blocks():
+    numbers = [str(value) for value in range(2 * BLOCK + 1)]
+    check(parse(numbers), range(2 * BLOCK + 1), np.int64)
+    check(parse([*numbers, "0.5"]), [*range(2 * BLOCK + 1), 0.5], np.float64)
+    check(parse([*numbers, "a"]), [*numbers, "a"], object)
+    check(parse([*[None] * BLOCK, "a"]), [*[None] * BLOCK, "a"], object)
 
 
 def test_text_keeps_its_spaces():

@@ -3,7 +3,7 @@ import zipfile
 import pytest
 
 from polytask.data.sources import SOURCES
-from polytask.data.sources.guess import ENDINGS, INSIDE, guess_source
+from polytask.data.sources.guess import ENDINGS, INSIDE, ending_of, guess_source, source_of_ending
 from polytask.errors import InputError
 
 
@@ -27,6 +27,12 @@ def test_every_answer_is_a_source():
 )
 def test_by_ending(name, source):
     assert guess_source(name) == source
+
+
+def test_endings():
+    assert [ending_of(name) for name in ("b.c/A.CSV.gz", "a.gz", "a")] == [".csv", "", ""]
+    assert source_of_ending("a.CSV.gz") == "csv"
+    assert source_of_ending("a.txt") is None
 
 
 def test_by_content_of_an_archive_or_folder(tmp_path):

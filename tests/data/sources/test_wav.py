@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from polytask.data.sources import archive
+from polytask.data.sources import packed
 from polytask.data.sources.wav import WAV
 from polytask.errors import InputError
 
@@ -107,7 +107,7 @@ def test_damaged_entry_and_archive(write):
 
 
 def test_entry_that_unpacks_to_too_much(write, monkeypatch):
-    monkeypatch.setattr(archive, "LARGEST", 1000)
+    monkeypatch.setattr(packed, "LARGEST", 1000)
     with pytest.raises(InputError, match=r"big\.wav: is larger than 1000 bytes"):
         WAV().read(write({"big.wav": bytes(10_000)}))
     with pytest.raises(InputError, match=r"big\.wav: is larger than 1000 bytes"):

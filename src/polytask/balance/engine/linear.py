@@ -1,49 +1,37 @@
-"""Linear layers whose weight gradients are never computed task by task.
+"""Uses of linear layers in a graph, for which weight gradients need not be computed task by task.
 
-The gradient of a linear layer with input X and output gradient D is ``D^T X`` for the weight and
-``D^T 1`` for the bias, so two tasks have the inner product ``<D_k, (X X^T + 1 1^T) D_l>``. Where
-there are fewer positions than inputs, this is cheaper than the gradients, and the update needs one
-product ``(sum_k w_k D_k)^T X`` in the end.
-
-Shapes: K tasks, N positions (examples times words), I inputs, O outputs of the layer.
+Shapes: N positions (examples times words), I inputs, O outputs of the layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
 from polytask.balance.engine.graph import Graph, is_leaf, variable
-from polytask.balance.engine.rows import accumulate
 
-__all__ = ["LinearLayer", "linear_layers"]
-
-RIDGE = 1e-13
-"""Of the largest eigenvalue: what rounding in float64 may take from a positive matrix."""
+__all__ = ["LinearUse", "linear_uses"]
 
 
-@dataclass
-class LinearLayer:
-    """One use of a linear layer in a graph.
+@dataclass(frozen=True)
+class LinearUse:
+    """One use of a linear layer.
 
     Args:
         node: of the graph; its output is that of the layer.
         inputs: X ``[N, I]``.
         weight: ``[O, I]``.
         bias: ``[O]`` or None.
-        outputs: D ``[N, O]`` per task; None where a task does not use the layer.
     """
 
     node: Node
     inputs: Tensor
     weight: Tensor
     bias: Tensor | None
-    outputs: list[Tensor | None] = field(default_factory=list)
 
     @property
     def edge(self) -> GradientEdge:
@@ -55,45 +43,9 @@ class LinearLayer:
         """Weight and bias."""
         return [self.weight] if self.bias is None else [self.weight, self.bias]
 
-    def rows(self) -> Tensor:
-        """``[K, N * O]`` rows with the inner products of the gradients.
 
-        They are ``R D_k`` with ``R^T R = X X^T + 1 1^T``: the product of two rows stays positive
-        semidefinite, and is as exact as that of the gradients themselves.
-        """
-        outputs = self._stacked()
-        root = self._root().to(outputs.dtype)
-        return (root @ outputs).flatten(1)
-
-    def accumulate(self, weights: Tensor) -> None:
-        """Add the weighted sum of the gradients to ``.grad`` of weight and bias."""
-        outputs = self._stacked()
-        mixed = torch.tensordot(weights.to(outputs), outputs, dims=1)
-        accumulate(self.weight, mixed.T @ self.inputs.to(mixed.dtype))
-        if self.bias is not None:
-            accumulate(self.bias, mixed.sum(0))
-
-    def _stacked(self) -> Tensor:
-        """``[K, N, O]``."""
-        empty = self.inputs.new_zeros(len(self.inputs), len(self.weight))
-        found = torch.stack([empty if d is None else d.to(empty.dtype) for d in self.outputs])
-        return found.to(torch.promote_types(found.dtype, torch.float32))
-
-    def _root(self) -> Tensor:
-        """R ``[N, N]``."""
-        inputs = self.inputs.double()
-        squared = inputs @ inputs.T
-        if self.bias is not None:
-            squared += 1
-        if not torch.isfinite(squared).all():
-            return torch.full_like(squared, torch.nan)
-        squared.diagonal().add_(RIDGE * squared.diagonal().sum() + torch.finfo(torch.float64).tiny)
-        root: Tensor = torch.linalg.cholesky(squared)
-        return root.T
-
-
-def linear_layers(graph: Graph, shared: Collection[int]) -> list[LinearLayer]:
-    """The layers of a graph for which this pays: used once, shared as a whole, wider than long.
+def linear_uses(graph: Graph, shared: Collection[int]) -> dict[int, list[LinearUse]]:
+    """``id`` of a weight -> its uses, for layers that are shared as a whole and used as such only.
 
     None at all where autograd's saved tensors are computed anew at each reading (activation
     checkpointing) or were moved away.
@@ -102,30 +54,34 @@ def linear_layers(graph: Graph, shared: Collection[int]) -> list[LinearLayer]:
         graph: of the losses.
         shared: ``id`` of the shared parameters.
     """
-    found = [layer for node in graph.edges if (layer := _layer(node, graph)) is not None]
-    pays = [
-        layer
-        for layer in found
-        if all(id(p) in shared and not _watched(p) for p in layer.parameters)
-        and len(layer.inputs) < layer.weight.shape[1]
-    ]
-    return pays if all(_is_kept(layer) for layer in pays) else []
+    found: dict[int, list[LinearUse]] = {}
+    for node in graph.edges:
+        use = _use(node, graph)
+        if use is not None and all(id(p) in shared and not _watched(p) for p in use.parameters):
+            found.setdefault(id(use.weight), []).append(use)
+    times = {id(variable(node)): count for node, count in graph.edges.items() if is_leaf(node)}
+    whole = {
+        key: uses
+        for key, uses in found.items()
+        if all(times[id(p)] == len(uses) for use in uses for p in use.parameters)
+    }
+    return whole if all(_is_kept(use) for uses in whole.values() for use in uses) else {}
 
 
-def _layer(node: Any, graph: Graph) -> LinearLayer | None:
+def _use(node: Any, graph: Graph) -> LinearUse | None:
     if node.name() == "AddmmBackward0" and node._saved_alpha == node._saved_beta == 1:
         (before, _), _, (after, _) = node.next_functions
-        bias = _parameter(before, ("ToCopyBackward0",), graph)
+        bias = _parameter(before, graph, turned=False)
         usable = bias is not None and bias.ndim == 1
     elif node.name() == "MmBackward0":
         _, (after, _) = node.next_functions
         bias, usable = None, True
     else:
         return None
-    weight = _parameter(after, ("TBackward0", "ToCopyBackward0"), graph)
+    weight = _parameter(after, graph, turned=True)
     if weight is None or weight.ndim != 2 or not usable:
         return None
-    return LinearLayer(node, _inputs(node), weight, bias)
+    return LinearUse(node, _inputs(node), weight, bias)
 
 
 def _inputs(node: Any) -> Tensor:
@@ -133,12 +89,22 @@ def _inputs(node: Any) -> Tensor:
     return saved.detach()
 
 
-def _parameter(node: Node | None, through: Sequence[str], graph: Graph) -> Tensor | None:
-    """The parameter behind a node, if nothing but these operations is between, each used once."""
-    while node is not None and graph.edges[node] == 1:
+def _parameter(node: Node | None, graph: Graph, *, turned: bool) -> Tensor | None:
+    """The parameter behind a node, if nothing but a change of type is between, each used once.
+
+    Args:
+        node: where to start.
+        graph: of the losses.
+        turned: one transposition must be between, too.
+    """
+    while node is not None:
         if is_leaf(node):
-            return variable(node)
-        if node.name() not in through:
+            return None if turned else variable(node)
+        if graph.edges[node] != 1:
+            return None
+        if node.name() == "TBackward0" and turned:
+            turned = False
+        elif node.name() != "ToCopyBackward0":
             return None
         node = node.next_functions[0][0]
     return None
@@ -149,5 +115,5 @@ def _watched(parameter: Tensor) -> bool:
     return bool(parameter._backward_hooks) or bool(parameter._post_accumulate_grad_hooks)
 
 
-def _is_kept(layer: LinearLayer) -> bool:
-    return _inputs(layer.node).data_ptr() == layer.inputs.data_ptr()
+def _is_kept(use: LinearUse) -> bool:
+    return _inputs(use.node).data_ptr() == use.inputs.data_ptr()

@@ -5,8 +5,9 @@ Shapes: K tasks, P numbers of all parameters together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -16,10 +17,19 @@ from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.rows import accumulate, row_dtype, views
 from polytask.errors import InputError
 
-__all__ = ["Combine", "Processes"]
+__all__ = ["Combine", "Processes", "is_sharded"]
 
 Combine = Literal["mean", "sum", "none"]
 """How the gradients of processes become one."""
+
+
+def is_sharded(parameters: Sequence[Tensor]) -> bool:
+    """Whether any of these parameters is cut into shards.
+
+    Nothing is where the module that does so, which takes long to import, was not imported.
+    """
+    module: Any = sys.modules.get("torch.distributed.tensor")
+    return module is not None and any(isinstance(p, module.DTensor) for p in parameters)
 
 
 class Processes:
@@ -37,6 +47,10 @@ class Processes:
         several = combine != "none" and dist.is_available() and dist.is_initialized()
         self.count = dist.get_world_size() if several else 1
         self.factor = 1 / self.count if combine == "mean" else 1.0
+        gpu = several and dist.get_backend() == "nccl"
+        self.device = (
+            torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+        )
 
     @property
     def alone(self) -> bool:
@@ -65,28 +79,31 @@ class Processes:
         return shared.to(values.device)
 
     def tasks(
-        self, losses: Mapping[str, Tensor], known: Collection[str] | None, device: torch.device
+        self,
+        losses: Mapping[str, Tensor],
+        own: Mapping[str, Iterable[Tensor]] | None,
+        device: torch.device,
     ) -> list[str]:
         """The tasks that any process has a loss of, in the same order everywhere.
 
         Args:
             losses: of this process.
-            known: all tasks, in the same order on every process.
-            device: of the losses.
+            own: task -> its parameters, for all tasks in the same order on every process.
+            device: of the model.
 
         Raises:
             InputError: several processes, but ``own`` does not name the tasks.
         """
         if self.alone:
             return list(losses)
-        if known is None or not set(losses) <= set(known):
+        if own is None or not set(losses) <= set(own):
             raise InputError(
                 "with several processes, own must map every task to its parameters "
                 f"(tasks with a loss: {', '.join(losses)})"
             )
-        present = torch.tensor([float(name in losses) for name in known], device=device)
+        present = torch.tensor([float(name in losses) for name in own], device=device)
         there = self.add(present).tolist()
-        return [name for name, count in zip(known, there, strict=True) if count]
+        return [name for name, count in zip(own, there, strict=True) if count]
 
     def accumulate(
         self, pending: Pending, weights: Tensor | None, parameters: Sequence[Tensor]

@@ -61,6 +61,8 @@ def of_sum(
         scale: factor of the losses, as of a gradient scaler.
         retain_graph: as in autograd.
     """
+    if not losses:
+        return parameters, [None] * len(parameters)
     values = list(losses.values())
     factors = [
         (weight * scale).to(loss.device, loss.dtype)

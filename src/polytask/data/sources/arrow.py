@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,23 +10,9 @@ from polytask.data.sources.base import checked_table
 from polytask.data.sources.columns import fit, from_values, object_array
 from polytask.data.sources.kinds import at_rows
 from polytask.data.table import Table
-from polytask.errors import InputError, unknown
+from polytask.errors import InputError
 
-__all__ = ["choose", "from_arrow"]
-
-
-def choose(names: Sequence[str], wanted: tuple[str, ...] | None, origin: str) -> list[str]:
-    """The columns to read: those that are wanted, or all.
-
-    Raises:
-        InputError: a wanted column does not exist, or two columns have one name.
-    """
-    for name in wanted or ():
-        if name not in names:
-            raise unknown("column", name, names, where=origin)
-    if len(set(names)) < len(names):
-        raise InputError(f"{origin}: two columns have the same name: {sorted(names)}")
-    return list(wanted or names)
+__all__ = ["from_arrow"]
 
 
 def from_arrow(table: Any, origin: str, *, like: Table | None) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,21 @@ class Source(ABC):
             InputError: the file is missing, empty, damaged or of another type, or a cell does not
                 fit; names the file and, where there is one, the line and the column.
         """
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """The source for a file of which these columns are needed; it may lack the others.
+
+        So a file without targets can be read for prediction. A type of source whose files always
+        hold all columns, or name those that they hold, has nothing to change.
+
+        Args:
+            path: the file.
+            columns: those that are needed.
+
+        Raises:
+            InputError: the file had to be looked at, and cannot be read.
+        """
+        return self
 
 
 def checked_table(

@@ -23,6 +23,9 @@ MARKS = ("?", "-", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None")
 EXACT = 2**53
 """Above this, float64 cannot tell neighbouring integers apart."""
 
+BLOCK = 4096
+"""Cells that are made numbers at a time."""
+
 
 def parse_strings(
     cells: Iterable[str | None], name: str, *, expect: Expect | None, place: Place
@@ -89,12 +92,20 @@ def _numbers(values: Any, *, exact: bool) -> np.ndarray | None:
 
 
 def _cast(values: Any, kind: Any) -> Any:
+    """The cells as numbers; None if some cell is none.
+
+    Block by block, because pyarrow goes through all cells and makes an error for each that fails:
+    of a column of text only the first block is tried.
+    """
     import pyarrow as pa
 
-    try:
-        return values.cast(kind)
-    except pa.ArrowInvalid:
-        return None
+    blocks: list[Any] = []
+    for start in range(0, len(values), BLOCK):
+        try:
+            blocks += values.slice(start, BLOCK).cast(kind).chunks
+        except pa.ArrowInvalid:
+            return None
+    return pa.chunked_array(blocks, kind)
 
 
 def _hexadecimal(values: Any) -> bool:

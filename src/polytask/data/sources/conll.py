@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from polytask.data.sources.base import Source, checked_table
 from polytask.data.sources.columns import object_array
 from polytask.data.sources.files import check_encoding, existing, read_lines
-from polytask.data.sources.options import check_character, check_names
+from polytask.data.sources.options import check_character, check_names, names_there
 from polytask.data.table import Table
 from polytask.errors import InputError
 
@@ -70,11 +71,19 @@ class CoNLL(Source):
         starts = np.array([sentence[0][0] for sentence in found], dtype=np.int64)
         return checked_table(columns, str(path), starts)
 
-    def _cells(self, number: int, line: str, path: Path) -> list[str]:
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """A file may hold the needed columns alone; see `Source.for_inputs`."""
+        found = sentences(read_lines(existing(path), encoding=self.encoding), self.comment)
+        width = len(self._split(found[0][0][1])) if found else 0
+        return replace(self, names=names_there(self.names, columns, width))
+
+    def _split(self, line: str) -> list[str]:
         if self.delimiter is None:
-            cells = re.split("[ \t]+", line.strip(" \t"))
-        else:
-            cells = line.split(self.delimiter)
+            return re.split("[ \t]+", line.strip(" \t"))
+        return line.split(self.delimiter)
+
+    def _cells(self, number: int, line: str, path: Path) -> list[str]:
+        cells = self._split(line)
         if len(cells) != len(self.names):
             wanted = f"expected {len(self.names)} columns ({', '.join(self.names)})"
             raise InputError(f"{path}, line {number}: {wanted}, got {len(cells)}: {line[:60]!r}")

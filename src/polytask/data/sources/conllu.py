@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from polytask.errors import InputError
 __all__ = ["CoNLLU"]
 
 FIELDS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+COLUMNS = ("id", "form", "lemma", "upos", "xpos", "head", "deprel")
+"""The fields that become columns as they are."""
 PREFIX = "feats."
 ABSENT = "_"
 TEXT = "# text = "
@@ -43,6 +45,8 @@ class CoNLLU(Source):
 
     Args:
         feats: the features that become columns. Default: all of the training file.
+        heads: whether words have heads; False for a file without syntax, which then has no column
+            ``head``. Default True.
 
     Raises:
         InputError: on reading: a line without ten columns, an id out of order, a head that is no
@@ -57,6 +61,7 @@ class CoNLLU(Source):
     """
 
     feats: tuple[str, ...] | None = None
+    heads: bool = True
 
     def __post_init__(self) -> None:
         if self.feats is not None and len(self.feats):
@@ -66,9 +71,9 @@ class CoNLLU(Source):
         """Read one file; see `Source.read`."""
         path = existing(path)
         blocks = sentences(read_lines(path))
-        found = [s for s in (_sentence(block, path) for block in blocks) if s.words]
+        found = [s for s in (self._sentence(block, path) for block in blocks) if s.words]
         columns = {"text": object_array(sentence.text for sentence in found)}
-        for name in ("id", "form", "lemma", "upos", "xpos", "head", "deprel"):
+        for name in COLUMNS if self.heads else (n for n in COLUMNS if n != "head"):
             convert: Callable[[str], str | int] = int if name in ("id", "head") else str
             columns[name] = _field(found, FIELDS.index(name), convert)
         for feature in self._features(found, like):
@@ -77,6 +82,30 @@ class CoNLLU(Source):
             )
         lines = np.array([sentence.line for sentence in found], dtype=np.int64)
         return checked_table(columns, str(path), lines)
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Words need no heads, and features only if they are needed; see `Source.for_inputs`."""
+        feats = tuple(n.removeprefix(PREFIX) for n in columns if n.startswith(PREFIX))
+        return replace(self, feats=feats, heads="head" in columns)
+
+    def _sentence(self, block: list[tuple[int, str]], path: Path) -> _Sentence:
+        text = next((line.removeprefix(TEXT) for _, line in block if line.startswith(TEXT)), "")
+        words: list[list[str]] = []
+        lines: list[int] = []
+        for number, line in block:
+            cells = line.split("\t")
+            if line.startswith("#") or _is_extra(cells[0]):
+                continue
+            _check_word(cells, len(words) + 1, f"{path}, line {number}")
+            words.append(cells)
+            lines.append(number)
+        if self.heads:
+            _check_heads(words, lines, path)
+        features = [
+            _parse_features(w[5], f"{path}, line {n}") for w, n in zip(words, lines, strict=True)
+        ]
+        sentence = text or " ".join(word[1] for word in words)
+        return _Sentence(lines[0] if lines else 0, sentence, words, features)
 
     def _features(self, found: Sequence[_Sentence], like: Table | None) -> list[str]:
         if self.feats is not None:
@@ -90,25 +119,6 @@ def _field(
     found: Sequence[_Sentence], index: int, convert: Callable[[str], str | int]
 ) -> np.ndarray:
     return object_array([convert(word[index]) for word in sentence.words] for sentence in found)
-
-
-def _sentence(block: list[tuple[int, str]], path: Path) -> _Sentence:
-    text = next((line.removeprefix(TEXT) for _, line in block if line.startswith(TEXT)), "")
-    words: list[list[str]] = []
-    lines: list[int] = []
-    for number, line in block:
-        cells = line.split("\t")
-        if line.startswith("#") or _is_extra(cells[0]):
-            continue
-        _check_word(cells, len(words) + 1, f"{path}, line {number}")
-        words.append(cells)
-        lines.append(number)
-    _check_heads(words, lines, path)
-    features = [
-        _parse_features(w[5], f"{path}, line {n}") for w, n in zip(words, lines, strict=True)
-    ]
-    sentence = text or " ".join(word[1] for word in words)
-    return _Sentence(lines[0] if lines else 0, sentence, words, features)
 
 
 def _is_extra(identifier: str) -> bool:

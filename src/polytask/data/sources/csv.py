@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,16 @@ import numpy as np
 
 from polytask.data.sources.base import Source, checked_table
 from polytask.data.sources.cells import parse_cells
-from polytask.data.sources.delimited import Delimited, explain, line_numbers, split_header
+from polytask.data.sources.delimited import (
+    Delimited,
+    explain,
+    first_row,
+    line_numbers,
+    split_header,
+)
 from polytask.data.sources.files import check_encoding, existing, read_text
 from polytask.data.sources.kinds import Expect, at_lines, expectation
-from polytask.data.sources.options import check_character, check_names
+from polytask.data.sources.options import check_character, check_names, names_there
 from polytask.data.table import Table
 from polytask.errors import InputError, unknown
 
@@ -84,11 +91,21 @@ class CSV(Source):
         columns = {name: self._column(cells[name], name, body, lines, like) for name in body.names}
         return checked_table(columns, body.origin, lines)
 
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """A file with `names` may hold the needed columns alone; see `Source.for_inputs`."""
+        text = tuple(name for name in self.text if name in columns)
+        if self.names is None:
+            return replace(self, text=text)
+        path = existing(path)
+        row = first_row(self._whole(read_text(path, encoding=self.encoding), str(path)))
+        return replace(self, text=text, names=names_there(self.names, columns, len(row)))
+
+    def _whole(self, text: str, origin: str) -> Delimited:
+        return Delimited(text, origin, self.delimiter, self.quote if self.quoting else None)
+
     def _body(self, text: str, origin: str) -> Delimited:
-        quote = self.quote if self.quoting else None
         header = self.names is None if self.header is None else self.header
-        body = Delimited(text, origin, self.delimiter, quote)
-        body = split_header(body, self.names, header=header, trim=self.trim)
+        body = split_header(self._whole(text, origin), self.names, header=header, trim=self.trim)
         for name in self.text:
             if name not in body.names:
                 raise unknown("column", name, body.names, where=f"{origin}: option text")

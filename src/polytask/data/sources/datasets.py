@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from polytask.data.sources.arrow import choose, from_arrow
+from polytask.data.sources.arrow import from_arrow
 from polytask.data.sources.base import Source
 from polytask.data.sources.columns import fit, object_array
 from polytask.data.sources.files import existing
 from polytask.data.sources.kinds import at_rows
-from polytask.data.sources.options import check_names
+from polytask.data.sources.options import check_names, choose
 from polytask.data.table import Table
 from polytask.errors import InputError, unknown
 
@@ -57,6 +58,10 @@ class Datasets(Source):
         place = at_rows(origin)
         fitted = {name: fit(c, name, like=like, place=place) for name, c in columns.items()}
         return table.with_columns(fitted)
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Only the needed columns are read; see `Source.for_inputs`."""
+        return replace(self, columns=tuple(columns))
 
     def _choose(self, data: Any, path: Path) -> Any:
         if not isinstance(data, dict):

@@ -16,7 +16,7 @@ import numpy as np
 
 from polytask.errors import InputError
 
-__all__ = ["Delimited", "explain", "line_numbers", "split_header"]
+__all__ = ["Delimited", "explain", "first_row", "line_numbers", "split_header"]
 
 LONGEST_CELL = 2**31 - 1
 """The standard library stops at 128 KiB by default; a document may be longer."""
@@ -41,6 +41,12 @@ class Delimited:
     quote: str | None
     names: tuple[str, ...] = ()
     first_line: int = 1
+
+
+def first_row(body: Delimited) -> list[str]:
+    """The cells of the first row."""
+    with closing(_walk(body)) as rows:
+        return next(rows)[2]
 
 
 def split_header(

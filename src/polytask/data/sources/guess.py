@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from polytask.data.sources.archive import open_zip
 from polytask.data.sources.files import existing
+from polytask.data.sources.packed import open_zip
 from polytask.errors import InputError
 
-__all__ = ["guess_source"]
+__all__ = ["ending_of", "guess_source", "source_of_ending"]
 
 ENDINGS = {
     ".csv": "csv",
@@ -42,13 +42,28 @@ def guess_source(path: str | Path) -> str:
         'csv'
     """
     path = Path(path)
-    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending in ENDINGS and not path.is_dir():
-        return ENDINGS[ending]
-    if ending == ".zip" or path.is_dir():
+    found = source_of_ending(path)
+    if found is not None and not path.is_dir():
+        return found
+    if ending_of(path) == ".zip" or path.is_dir():
         return _guess_inside(existing(path, folder=None))
     known = ", ".join(ENDINGS)
     raise InputError(f"{path}: cannot tell the source from the name; give 'type' (known: {known})")
+
+
+def ending_of(path: str | Path) -> str:
+    """How a file name ends, in lower case and without ``.gz``.
+
+    Example:
+        >>> ending_of("train.CSV.gz")
+        '.csv'
+    """
+    return Path(Path(path).name.removesuffix(".gz")).suffix.lower()
+
+
+def source_of_ending(path: str | Path) -> str | None:
+    """The source of which a file name has the ending; None if the ending says nothing."""
+    return ENDINGS.get(ending_of(path))
 
 
 def _guess_inside(path: Path) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from polytask.data.sources.archive import CorruptFileError, OnCorrupt, decode_all, name_columns
+from polytask.data.sources.archive import OnCorrupt, decode_all, include_there, name_columns
 from polytask.data.sources.base import Source, checked_table
 from polytask.data.sources.columns import fit, object_array
 from polytask.data.sources.kinds import at_names
-from polytask.data.sources.options import check_choice, check_pattern
+from polytask.data.sources.options import check_choice, check_pattern, pattern_of
+from polytask.data.sources.packed import CorruptFileError
 from polytask.data.table import Table
 from polytask.errors import InputError
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Images"]
 
+ENDINGS = (".png", ".jpg", ".jpeg")
 Resample = Literal["bilinear", "nearest"]
 MODES = {"1": "L", "L": "L", "P": "P", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
 """Mode of a file -> mode that is read; all have 8 bits per channel."""
@@ -30,7 +33,7 @@ MODES = {"1": "L", "L": "L", "P": "P", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
 
 @dataclass(frozen=True, kw_only=True)
 class Images(Source):
-    """Read a zip archive or folder of PNG and JPEG files, one row each, ordered by name.
+    """Read a zip archive or folder of PNG and JPEG files, or one: a row each, ordered by name.
 
     Columns: ``image`` (``uint8 [N, height, width, channels]``), ``file``, and the named groups of
     `pattern`. A picture with a palette (as in segmentation maps) gives palette positions.
@@ -69,9 +72,8 @@ class Images(Source):
 
     def read(self, path: Path | None, *, like: Table | None = None) -> Table:
         """Read one archive or folder; see `Source.read`."""
-        endings = (".png", ".jpg", ".jpeg")
         found = decode_all(
-            path, self._decode, endings=endings, include=self.include, corrupt=self.corrupt
+            path, self._decode, endings=ENDINGS, include=self.include, corrupt=self.corrupt
         )
         names = list(found)
         _check_shapes(found, str(path))
@@ -82,6 +84,11 @@ class Images(Source):
             **name_columns(names, self.pattern, origin=str(path), like=like),
         }
         return checked_table(columns, str(path))
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Names need not match `include`, nor a `pattern` for targets; see `Source.for_inputs`."""
+        include = include_there(path, ENDINGS, self.include)
+        return replace(self, include=include, pattern=pattern_of(self.pattern, columns))
 
     def _decode(self, data: bytes) -> np.ndarray:
         from PIL import Image

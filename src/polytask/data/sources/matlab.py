@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class Matlab(Source):
 
     Args:
         features: the variable with ``[n, d]`` features, or a cell of them per task. Default ``X``.
-        target: the variable with ``[n, k]`` targets, or a cell of them per task. Default ``Y``.
+        target: the variable with ``[n, k]`` targets, or a cell of them per task; None for a file
+            without targets. Default ``Y``.
         task: for matrices, the variable with the task of each row ``[n, 1]``. Default: none.
 
     Raises:
@@ -42,7 +43,7 @@ class Matlab(Source):
     """
 
     features: str = "X"
-    target: str = "Y"
+    target: str | None = "Y"
     task: str | None = None
 
     def read(self, path: Path | None, *, like: Table | None = None) -> Table:
@@ -50,16 +51,27 @@ class Matlab(Source):
         path = existing(path)
         variables = _load(path)
         features = _matrices(variables, self.features, path)
-        target = _matrices(variables, self.target, path)
-        _check_rows(features, target, path)
         columns = {
             **_columns("x", np.concatenate(features), always=True),
-            **_columns("y", np.concatenate(target), always=False),
+            **self._target(variables, features, path),
             **self._task(variables, features, path),
         }
         place = at_rows(str(path))
         fitted = {name: fit(c, name, like=like, place=place) for name, c in columns.items()}
         return checked_table(fitted, str(path))
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Targets are not read, tasks only if they are needed; see `Source.for_inputs`."""
+        return replace(self, target=None, task=self.task if "task" in columns else None)
+
+    def _target(
+        self, variables: dict[str, Any], features: Sequence[np.ndarray], path: Path
+    ) -> dict[str, np.ndarray]:
+        if self.target is None:
+            return {}
+        target = _matrices(variables, self.target, path)
+        _check_rows(features, target, path)
+        return _columns("y", np.concatenate(target), always=False)
 
     def _task(
         self, variables: dict[str, Any], features: Sequence[np.ndarray], path: Path

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,11 @@ class NPZ(Source):
             column = from_array(array, name, origin=str(path))
             columns[name] = fit(column, name, like=like, place=place)
         return checked_table(columns, str(path))
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Only the needed arrays are read; see `Source.for_inputs`."""
+        arrays = self.columns or {}
+        return replace(self, columns={name: arrays.get(name, name) for name in columns})
 
     def _arrays(self, path: Path) -> dict[str, np.ndarray]:
         if not zipfile.is_zipfile(path):

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, get_args
 
 from polytask.errors import InputError, unknown
 
-__all__ = ["check_character", "check_choice", "check_names", "check_pattern"]
+__all__ = [
+    "check_character",
+    "check_choice",
+    "check_names",
+    "check_pattern",
+    "choose",
+    "names_there",
+    "pattern_of",
+]
 
 
 def check_character(option: str, value: str) -> None:
@@ -41,6 +49,17 @@ def check_names(option: str, names: Iterable[str], *, ignored: str = "") -> None
         seen |= {name} - {ignored}
 
 
+def names_there(names: Sequence[str], needed: Collection[str], width: int) -> tuple[str, ...]:
+    """The names of the columns of a file that holds either all of them or the needed ones alone.
+
+    Example:
+        >>> names_there(("words", "tags"), ["words"], 1)
+        ('words',)
+    """
+    alone = tuple(name for name in names if name in needed)
+    return alone if len(alone) == width else tuple(names)
+
+
 def check_pattern(pattern: str | None, *, reserved: Iterable[str]) -> None:
     """Refuse a pattern that is no regular expression with named groups.
 
@@ -62,6 +81,27 @@ def check_pattern(pattern: str | None, *, reserved: Iterable[str]) -> None:
     for name in reserved:
         if name in groups:
             raise InputError(f"pattern: the column {name!r} is made by the source itself")
+
+
+def choose(names: Sequence[str], wanted: tuple[str, ...] | None, origin: str) -> list[str]:
+    """The columns to read: those that are wanted, or all.
+
+    Raises:
+        InputError: a wanted column does not exist, or two columns have one name.
+    """
+    for name in wanted or ():
+        if name not in names:
+            raise unknown("column", name, names, where=origin)
+    if len(set(names)) < len(names):
+        raise InputError(f"{origin}: two columns have the same name: {sorted(names)}")
+    return list(wanted or names)
+
+
+def pattern_of(pattern: str | None, columns: Collection[str]) -> str | None:
+    """The pattern, if one of its groups is among the columns."""
+    if pattern is None or not set(re.compile(pattern).groupindex) & set(columns):
+        return None
+    return pattern
 
 
 def check_choice(option: str, value: str, choices: Any) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,12 @@ class Parallel(Source):
         columns = {name: self._column(name, lines[name], paths[name], like) for name in paths}
         self._check_words(paths, columns)
         return checked_table(columns, str(folder))
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Only the needed files are read; see `Source.for_inputs`."""
+        files = {name: file for name, file in self.files.items() if name in columns}
+        words = tuple(name for name in self.split_words if name in files)
+        return replace(self, files=files, split_words=words)
 
     def _column(self, name: str, lines: list[str], path: Path, like: Table | None) -> np.ndarray:
         if name in self.split_words:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from polytask.data.sources.arrow import choose, from_arrow
+from polytask.data.sources.arrow import from_arrow
 from polytask.data.sources.base import Source
 from polytask.data.sources.files import existing
-from polytask.data.sources.options import check_names
+from polytask.data.sources.options import check_names, choose
 from polytask.data.table import Table
 from polytask.errors import InputError
 
@@ -54,3 +55,7 @@ class Parquet(Source):
             cause = str(error).splitlines()[0]
             raise InputError(f"{path}: not a Parquet file, or damaged: {cause}") from error
         return from_arrow(table.select(names), str(path), like=like)
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Only the needed columns are read; see `Source.for_inputs`."""
+        return replace(self, columns=tuple(columns))

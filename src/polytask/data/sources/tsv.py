@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,6 +51,10 @@ class TSV(Source):
     def read(self, path: Path | None, *, like: Table | None = None) -> Table:
         """Read one file; see `Source.read`."""
         return self._csv().read(path, like=like)
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """As `polytask.data.sources.csv.CSV`; see `Source.for_inputs`."""
+        return self._csv().for_inputs(path, columns)
 
     def _csv(self) -> CSV:
         return CSV(delimiter="\t", **asdict(self))

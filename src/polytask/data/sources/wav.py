@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from polytask.data.sources.archive import CorruptFileError, OnCorrupt, decode_all, name_columns
+from polytask.data.sources.archive import OnCorrupt, decode_all, include_there, name_columns
 from polytask.data.sources.base import Source, checked_table
 from polytask.data.sources.columns import object_array
-from polytask.data.sources.options import check_choice, check_pattern
+from polytask.data.sources.options import check_choice, check_pattern, pattern_of
+from polytask.data.sources.packed import CorruptFileError
 from polytask.data.table import Table
 
 __all__ = ["WAV"]
 
+ENDINGS = (".wav",)
 COLUMNS = ("waveform", "sample_rate", "file")
 UNKNOWN_SIZE = 2**32 - 1
 """Written by programs that stream and do not know the size yet."""
@@ -24,7 +27,7 @@ UNKNOWN_SIZE = 2**32 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class WAV(Source):
-    r"""Read a zip archive or folder of ``.wav`` files, one row each, ordered by name.
+    r"""Read a zip archive or folder of ``.wav`` files, or one: a row each, ordered by name.
 
     Columns: ``waveform`` (``float32 [samples]`` from -1 to 1; several channels are averaged),
     ``sample_rate`` in Hz, ``file``, and the named groups of `pattern`.
@@ -56,7 +59,7 @@ class WAV(Source):
     def read(self, path: Path | None, *, like: Table | None = None) -> Table:
         """Read one archive or folder; see `Source.read`."""
         found = decode_all(
-            path, _decode, endings=(".wav",), include=self.include, corrupt=self.corrupt
+            path, _decode, endings=ENDINGS, include=self.include, corrupt=self.corrupt
         )
         names = list(found)
         columns = {
@@ -66,6 +69,11 @@ class WAV(Source):
             **name_columns(names, self.pattern, origin=str(path), like=like),
         }
         return checked_table(columns, str(path))
+
+    def for_inputs(self, path: Path, columns: Collection[str]) -> Source:
+        """Names need not match `include`, nor a `pattern` for targets; see `Source.for_inputs`."""
+        include = include_there(path, ENDINGS, self.include)
+        return replace(self, include=include, pattern=pattern_of(self.pattern, columns))
 
 
 def _decode(data: bytes) -> tuple[np.ndarray, int]:

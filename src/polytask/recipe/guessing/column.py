@@ -88,6 +88,12 @@ class Column:
         return self.kind == "number" and set(self.counts) == {0, 1}
 
     @property
+    def is_two_words(self) -> bool:
+        """Whether these are two different words, such as yes and no, but not true and false."""
+        words = {str(value).lower() for value in self.counts}
+        return self.kind == "text" and len(words) == 2 and words != {"true", "false"}
+
+    @property
     def distinct(self) -> int:
         """Number of different values."""
         return len(self.counts)

@@ -39,14 +39,23 @@ def targets_of_media(
 def targets_of_table(columns: Sequence[Column], is_usable: Usable) -> tuple[list[Column], str]:
     """The targets among numbers and categories, and why they were chosen.
 
-    In this order: 0/1 columns side by side with missing values; columns named like a target;
-    the last column with the 0/1 columns before it. At least one column stays an input.
+    The first of these ways that finds any. At least one column stays an input.
+
+    1. 0/1 columns with missing values, if there are several.
+    2. Columns named like a target, and the columns of two words (yes, no) that stand beside them at
+       the end of the table, behind the numbers. 0/1 columns there may be parts of a category.
+    3. Columns that are weakly named like a target, and their neighbours whose names end alike.
+    4. The last column, and the columns of two words or of 0 and 1 right before it, behind the
+       numbers.
     """
     ways: tuple[tuple[list[Column], str], ...] = (
         (_assays(columns), "0/1 columns with missing values became tasks."),
-        ([c for c in columns if _named(c, NAMES)], "Columns named like a target became tasks."),
+        _named_or_beside(columns),
         (_with_siblings(columns), "Columns named like a target became tasks."),
-        (_at_the_end(columns), "The last column, and 0/1 columns before it, became tasks."),
+        (
+            _at_the_end(columns),
+            "The last column, and columns of two values before it, became tasks.",
+        ),
     )
     for found, reason in ways:
         usable = [column for column in found if is_usable(column)]
@@ -79,8 +88,25 @@ def _ending(column: Column) -> str:
     return re.split(r"[\W_]+", column.name)[-1]
 
 
+def _named_or_beside(columns: Sequence[Column]) -> tuple[list[Column], str]:
+    named = {column.name for column in columns if _named(column, NAMES)}
+    late = {c.name for c in _late(columns, lambda c: c.name in named or c.is_two_words)}
+    chosen = named | late if named & late else named
+    reason = "Columns named like a target became tasks"
+    if chosen != named:
+        reason += ", and columns of two words beside them at the end, behind the numbers"
+    return [column for column in columns if column.name in chosen], f"{reason}."
+
+
 def _at_the_end(columns: Sequence[Column]) -> list[Column]:
-    start = len(columns) - 1
-    while start > 0 and columns[start - 1].is_binary:
+    last = columns[-1].name if columns else ""
+    late = _late(columns, lambda c: c.name == last or c.is_binary or c.is_two_words)
+    return late or list(columns[-1:])
+
+
+def _late(columns: Sequence[Column], belongs: Usable) -> list[Column]:
+    """The columns at the end that belong together, if there are numbers before them."""
+    start = len(columns)
+    while start > 0 and belongs(columns[start - 1]):
         start -= 1
-    return list(columns[max(start, 0) :])
+    return list(columns[start:]) if any(c.kind != "text" for c in columns[:start]) else []

@@ -14,6 +14,9 @@ __all__ = ["count_tasks", "task_entries"]
 TEMPLATE = 3
 """Columns of one kind from which one key stands for them all."""
 
+OFFERED = 5
+"""Most inputs of two values that are named as possible tasks; more are the parts of categories."""
+
 
 def task_entries(data: Sequence[GuessedData]) -> list[Entry]:
     """One entry per task, or per several columns of one kind."""
@@ -82,7 +85,7 @@ def _unique(name: str, taken: set[str]) -> str:
 def _hints(one: GuessedData) -> list[str]:
     """What to change, for the kinds of output that there are."""
     kinds = [str(output) for output in one.outputs.values()]
-    hints = []
+    hints = _offers(one)
     whole = [
         name
         for name, output in one.outputs.items()
@@ -100,3 +103,11 @@ def _hints(one: GuessedData) -> list[str]:
     if any("r2" in kind for kind in kinds):
         hints.append("R2 is compared, because it has no unit; rmse and others are reported too.")
     return hints
+
+
+def _offers(one: GuessedData) -> list[str]:
+    """Inputs of a table that may be meant as targets."""
+    pairs = [n for n in one.inputs.columns if one.table.columns[n].distinct == 2]
+    if one.inputs.modality != "features" or not 0 < len(pairs) <= OFFERED:
+        return []
+    return [f"These inputs have two values and could be tasks instead: {', '.join(pairs)}."]

@@ -40,6 +40,8 @@ class Output(ABC):
 
     level: ClassVar[Literal["example", "word"]] = "example"
     """One target per example, or one per word of it."""
+    loss_kind: ClassVar[Literal["classification", "regression"]] = "classification"
+    """Whether the loss is a log-likelihood of classes or a distance between numbers."""
 
     primary: str | None = None
 

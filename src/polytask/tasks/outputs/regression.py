@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -66,6 +66,7 @@ class Regression(Output):
         (2.0, 1.0)
     """
 
+    loss_kind: ClassVar[Literal["classification", "regression"]] = "regression"
     loss: Loss = "mse"
     huber_delta: float = 1.0
     standardise: bool = True

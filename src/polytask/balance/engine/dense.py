@@ -1,0 +1,64 @@
+"""Gradients that are kept as they are, a row per task.
+
+Shapes: K tasks, P numbers of the parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from polytask.balance.engine.processes import Processes
+from polytask.balance.engine.rows import accumulate, row_dtype, views
+
+__all__ = ["DenseGradients"]
+
+
+class DenseGradients:
+    """The gradients of some parameters.
+
+    Args:
+        parameters: whose gradients are kept.
+        count: K.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], count: int) -> None:
+        self.parameters = list(parameters)
+        device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        size = sum(p.numel() for p in self.parameters)
+        dtype = row_dtype(self.parameters)
+        self.rows = torch.zeros(count, size, dtype=dtype, device=device)
+        """``[K, P]``; zero where a task has no gradient."""
+        self._begun: set[int] = set()
+        self._reached: set[int] = set()
+        self._sparse: set[int] = set()
+
+    def add(self, task: int, gradients: Sequence[Tensor | None]) -> None:
+        """Add gradients of a task's loss; None where it does not depend on a parameter."""
+        parts = views(self.rows[task], self.parameters)
+        for parameter, part, gradient in zip(self.parameters, parts, gradients, strict=True):
+            if gradient is None:
+                continue
+            if gradient.is_sparse:
+                self._sparse.add(id(parameter))
+                gradient = gradient.to_dense()
+            part.add_(gradient) if task in self._begun else part.copy_(gradient)
+            self._reached.add(id(parameter))
+        self._begun.add(task)
+
+    def combine(self, processes: Processes) -> None:
+        """Make the gradients those of all processes."""
+        processes.combine(self.rows)
+        flags = [float(id(p) in self._reached) for p in self.parameters]
+        found = processes.add(torch.tensor(flags, device=self.rows.device)).tolist()
+        pairs = zip(self.parameters, found, strict=True)
+        self._reached = {id(parameter) for parameter, count in pairs if count}
+
+    def accumulate(self, update: Tensor) -> None:
+        """Add an update ``[P]`` to ``.grad`` of the parameters that any loss depends on."""
+        for parameter, part in zip(self.parameters, views(update, self.parameters), strict=True):
+            if id(parameter) in self._reached:
+                sparse = id(parameter) in self._sparse
+                accumulate(parameter, part.to_sparse(1) if sparse else part)

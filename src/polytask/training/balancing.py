@@ -1,0 +1,161 @@
+"""The balanced steps of a run: from the losses of its batches to gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from polytask import balance
+from polytask.balance import Balanced, Balancer, Cost, TaskContext
+from polytask.data import Step
+from polytask.errors import InputError
+from polytask.models import Features, MultiTaskModel
+from polytask.tasks import Task
+
+__all__ = ["Balancing", "Computed", "described"]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What the forward pass of a batch gave.
+
+    Args:
+        losses: task -> this process's share of its loss.
+        features: of the backbone.
+    """
+
+    losses: Mapping[str, Tensor]
+    features: Features
+
+
+class Balancing:
+    """Runs a balancer on the steps of a model.
+
+    Gradients are summed over the processes: every loss is a share of that of the step.
+
+    Args:
+        balancer: the method.
+        cost: where gradients are compared, see `polytask.balance.backward`.
+    """
+
+    def __init__(self, balancer: Balancer, cost: Cost = "exact") -> None:
+        self.balancer, self.cost = balancer, cost
+
+    def __str__(self) -> str:
+        return f"{self.balancer!r} at {self.cost}"
+
+    def prepare(self, model: MultiTaskModel, *, micro_batches: int) -> None:
+        """Find the parts of a model.
+
+        Args:
+            model: on its device, with frozen parameters frozen.
+            micro_batches: parts of each batch.
+
+        Raises:
+            InputError: no trained parameter is shared.
+        """
+        self._tasks, self._micro_batches = model.tasks, micro_batches
+        self._shared = [p for p in model.shared_parameters() if p.requires_grad]
+        if not self._shared:
+            raise InputError("balance: no parameter is shared and trained, nothing to balance")
+        self._own = {name: model.task_parameters(name) for name in model.tasks}
+        self._last_block = model.last_shared_block()
+        self._context = {name: _context(task) for name, task in model.tasks.items()}
+
+    def __call__(self, step: Step, computed: Iterable[Computed], *, scale: float) -> Balanced:
+        """Fill ``.grad`` with the balanced gradients of a step.
+
+        Args:
+            step: what it carries, on all processes.
+            computed: its batches on this process, computed when they are asked for, so that the
+                graph of one is free before the next where the method allows it.
+            scale: factor of the losses, as of a gradient scaler.
+        """
+        tasks = [name for name in self._tasks if name in step.totals]
+        context = {name: _in_step(self._context[name], step.totals[name]) for name in tasks}
+        if self._one_by_one(tasks):
+            return self._accumulate(tasks, computed, context, scale)
+        losses, features = _together(computed)
+        return balance.backward(
+            losses,
+            self.balancer,
+            shared=self._shared,
+            own=self._own,
+            features=features,
+            last_block=self._last_block,
+            cost=self.cost,
+            context=context,
+            scale=scale,
+            processes="sum",
+        )
+
+    def _one_by_one(self, tasks: Sequence[str]) -> bool:
+        """Whether gradients are added up batch by batch; the same on every process."""
+        if self.cost != "exact":
+            return False
+        if self._micro_batches > 1:
+            return True
+        several = len({self._tasks[name].data for name in tasks}) > 1
+        return several and self.balancer.needs_gradients(tasks)
+
+    def _accumulate(
+        self,
+        tasks: Sequence[str],
+        computed: Iterable[Computed],
+        context: Mapping[str, TaskContext],
+        scale: float,
+    ) -> Balanced:
+        accumulation = balance.Accumulation(
+            self.balancer,
+            tasks=tasks,
+            shared=self._shared,
+            own=self._own,
+            context=context,
+            scale=scale,
+            processes="sum",
+        )
+        for batch in computed:
+            accumulation.add(batch.losses)
+        return accumulation.finish()
+
+
+def described(balanced: Balanced) -> dict[str, Any]:
+    """What the log says of a balanced step: weights, norms and cosines, where there are any.
+
+    ``cosines`` holds, for each task, those with the tasks after it.
+    """
+    found: dict[str, Any] = {"tasks": list(balanced.tasks)}
+    if balanced.weights is not None:
+        found["weights"] = balanced.weights.tolist()
+    if balanced.gramian is not None:
+        rows = balanced.cosines.tolist()
+        found["norms"] = balanced.norms.tolist()
+        found["cosines"] = [
+            [round(cosine, 4) for cosine in row[index + 1 :]] for index, row in enumerate(rows)
+        ]
+    return found
+
+
+def _together(computed: Iterable[Computed]) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """The losses of all batches, added up per task, and their features."""
+    losses: dict[str, Tensor] = {}
+    features: list[Tensor] = []
+    for batch in computed:
+        features += batch.features.tensors
+        for name, loss in batch.losses.items():
+            losses[name] = losses[name] + loss if name in losses else loss
+    return losses, features
+
+
+def _in_step(context: TaskContext, total: float) -> TaskContext:
+    """With the number of targets in a step: the sum of their weights, which are 1 by default."""
+    count = max(1, round(total))
+    return replace(context, examples=count, tokens=count)
+
+
+def _context(task: Task) -> TaskContext:
+    kind = task.output.loss_kind
+    return TaskContext(kind=kind, classes=task.output.size if kind == "classification" else None)
