@@ -5,7 +5,7 @@ Shapes: K tasks, F numbers of the features of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -58,9 +58,12 @@ class FeatureGradients:
         size = sum(f.numel() for f in self.features)
         dtype, device = row_dtype(self.features), self.features[0].device
         self.rows = torch.zeros(len(tasks), size, dtype=dtype, device=device)
-        for index, (name, loss) in enumerate(losses.items()):
+        places = [tasks.index(name) for name in losses]
+        if graph.apart:
+            self._at_once(places, list(losses.values()), graph)
+            return
+        for index, (task, loss) in enumerate(zip(places, losses.values(), strict=True)):
             keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
-            task = tasks.index(name)
             self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
 
     def combine(self, processes: Processes) -> None:
@@ -89,6 +92,31 @@ class FeatureGradients:
         )
         self.pending.add(self._shared, found)
 
+    def _at_once(self, places: Sequence[int], losses: Sequence[Tensor], graph: Graph) -> None:
+        """One backward pass for heads that have nothing in common.
+
+        What a head sends to the features is read where it leaves the head.
+        """
+        handles = []
+        for number, feature in enumerate(self.features):
+            for owner, node, place in graph.users(feature):
+                part = views(self.rows[places[owner]], self.features)[number]
+                handles.append(node.register_hook(_adding(part, place)))
+        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
+        try:
+            found = torch.autograd.grad(
+                losses,
+                [*self.features, *(leaf for _, leaf in own)],
+                grad_outputs=[torch.full_like(loss, self.scale) for loss in losses],
+                retain_graph=self._retain,
+                allow_unused=True,
+            )
+        finally:
+            for handle in handles:
+                handle.remove()
+        for (task, leaf), gradient in zip(own, found[len(self.features) :], strict=True):
+            self.pending.add([leaf], [gradient], task=task)
+
     def _differentiate(
         self, index: int, loss: Tensor, own: Sequence[Tensor], *, retain_graph: bool
     ) -> None:
@@ -105,6 +133,17 @@ class FeatureGradients:
             if gradient is not None:
                 part.copy_(gradient)
         self.pending.add(own, found[count:], task=index)
+
+
+def _adding(part: Tensor, place: int) -> Callable[..., None]:
+    """A hook that adds what a node sends to one of its inputs."""
+
+    def hook(sent: Sequence[Tensor | None], _: object) -> None:
+        gradient = sent[place]
+        if gradient is not None:
+            part.add_(gradient)
+
+    return hook
 
 
 def _nodes(features: Sequence[Tensor]) -> list[Node]:

@@ -45,6 +45,21 @@ class Graph:
         """Whether two losses have a computation in common, not only parameters."""
         return not all(is_leaf(node) for node in self._common)
 
+    @property
+    def apart(self) -> bool:
+        """Whether no two losses have anything in common, neither computations nor parameters."""
+        return not self._common
+
+    def users(self, target: Tensor) -> list[tuple[int, Node, int]]:
+        """Who uses a computed tensor: number of the loss, node, and which of its inputs it is."""
+        return [
+            (owner, node, place)
+            for node, owner in self._owner.items()
+            if owner >= 0
+            for place, (nearer, output) in enumerate(node.next_functions)
+            if nearer is target.grad_fn and output == target.output_nr
+        ]
+
     def leaves(self, index: int) -> list[Tensor]:
         """The parameters that a loss may depend on: its own, and those that several share."""
         common = {id(leaf) for leaf in self._shared}

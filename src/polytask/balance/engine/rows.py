@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["accumulate", "gramian_of", "row_dtype", "views"]
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 """Numbers per row that are multiplied in single precision before sums go on in double."""
 
 
