@@ -18,9 +18,9 @@ from typing import Any
 
 import typer
 
+from polytask.balance import BALANCERS
 from polytask.cli.main import app
 from polytask.data import INPUTS, MIXTURES, SOURCES, BatchSize, Split
-from polytask.balance import BALANCERS
 from polytask.data.mixtures import Phase
 from polytask.evaluation import Aggregate
 from polytask.models import BACKBONES, SHARING
