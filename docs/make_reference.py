@@ -57,8 +57,8 @@ KINDS: Mapping[str, tuple[Registry[Any], str]] = {
     ),
     "balancers": (
         BALANCERS,
-        "`balance`: how many losses become one update, see [Balancing](balance.md). Write `method`, "
-        "not `type`, beside the options.",
+        "`balance`: how many losses become one update, see [Balancing](balance.md). Beside the "
+        "options write `method`, not `type`.",
     ),
     "backbones": (BACKBONES, "`model.backbone`: what reads the input, see [Models](models.md)."),
     "sharing": (

@@ -190,7 +190,7 @@ class GramianWeighting(GradientBalancer):
     def from_gramian(self, gramian: Tensor, losses: Losses) -> Tensor:
         """`weights` with what every method needs: one task, numbers that overflowed, the state."""
         names = tuple(losses)
-        if not torch.isfinite(gramian).all():
+        if not _all_finite(gramian, *losses.values()):
             return torch.full((len(names),), math.nan, dtype=torch.float64)
         found = torch.ones(1, dtype=torch.float64)
         if len(names) > 1:
@@ -220,6 +220,10 @@ class GradientAggregator(GradientBalancer):
 
     def from_gradients(self, gradients: Tensor, losses: Losses) -> Tensor:
         """`aggregate`, or the gradient itself if there is one task."""
-        if not torch.isfinite(gradients).all():
+        if not _all_finite(gradients, *losses.values()):
             return torch.full_like(gradients[0], math.nan)
         return gradients[0] if len(losses) == 1 else self.aggregate(gradients, losses)
+
+
+def _all_finite(*values: Tensor) -> bool:
+    return all(bool(torch.isfinite(value).all()) for value in values)

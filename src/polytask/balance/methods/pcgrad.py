@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from polytask.balance.balancer import GramianWeighting, Losses
+from polytask.balance.task_values import reciprocal
 
 __all__ = ["PCGrad"]
 
@@ -20,7 +21,8 @@ class PCGrad(GramianWeighting):
     negative inner product with g_j, it loses its part along g_j. The update is the sum of what is
     left.
 
-    Source: Yu et al., "Gradient Surgery for Multi-Task Learning", 2020, algorithm 1.
+    Source: Yu et al., "Gradient Surgery for Multi-Task Learning", 2020, algorithm 1. With
+    ``priorities`` the sum is weighted.
 
     Args:
         seed: of the random orders.
@@ -31,7 +33,7 @@ class PCGrad(GramianWeighting):
     def weights(self, gramian: Tensor, losses: Losses) -> Tensor:
         count = len(gramian)
         order = torch.rand(count, count, generator=self.generator(self.seed)).argsort(dim=1)
-        return projected(gramian, order).sum(0)
+        return count * self.shares(losses) @ projected(gramian, order)
 
 
 def projected(gramian: Tensor, order: Tensor) -> Tensor:
@@ -41,14 +43,14 @@ def projected(gramian: Tensor, order: Tensor) -> Tensor:
         gramian: ``[K, K]``.
         order: ``[K, K]`` the order in which row i meets the other tasks; itself is passed over.
     """
-    rows = torch.arange(len(gramian))
-    weights = torch.eye(len(gramian), dtype=gramian.dtype)
-    products = gramian.clone()  # of each projected gradient with each gradient
-    squares = gramian.diagonal()
-    for other in order.unbind(1):
-        along = products[rows, other]
-        conflict = (along < 0) & (other != rows) & (squares[other] > 0)
-        part = torch.where(conflict, along / squares[other], 0.0)
-        weights[rows, other] -= part
-        products -= part[:, None] * gramian[other]
-    return weights
+    count = len(gramian)
+    parts = gramian * reciprocal(gramian.diagonal())  # of each gradient along each one
+    met = parts[order[:, :, None], order[:, None]]  # the same, as row i meets them
+    own = order == torch.arange(count)[:, None]
+    along = parts.gather(1, order).masked_fill_(own, 0.0)
+    met.masked_fill_(own[:, None], 0.0)
+    for place in range(count):
+        lost = along[:, place, None].clamp(max=0)
+        along[:, place + 1 :].addcmul_(lost, met[:, place, place + 1 :], value=-1)
+    weights = torch.eye(count, dtype=gramian.dtype)
+    return weights.scatter_add_(1, order, -along.clamp(max=0))
