@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.balance.methods.steps import named, random_losses, run, step
 
@@ -34,6 +34,7 @@ def test_weights_follow_the_equations(groups: int) -> None:
         np.testing.assert_allclose(weights, grouped(indicators, min(groups, 4)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.integers(1, 3))
 def test_groups_have_the_least_squared_error(values: list[int], groups: int) -> None:
     losses = 1 / np.array(values, dtype=float)

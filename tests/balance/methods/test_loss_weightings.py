@@ -90,7 +90,7 @@ def test_losses_of_zero_give_finite_weights(name: str, options: Options) -> None
         balancer.observe(observed(losses))
 
 
-@settings(max_examples=10)
+@settings(deadline=None, max_examples=10)
 @given(order=st.permutations(range(4)))
 @every
 def test_weights_belong_to_tasks_and_not_to_places(
