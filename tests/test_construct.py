@@ -27,6 +27,7 @@ class Block:
     part: Part | None = None
     parts: Sequence[Part] = ()
     named: Mapping[str, Part] = field(default_factory=dict)
+    score: Mapping[str, float] | Literal["single"] = "single"
     width: float = 1.0
 
     def __post_init__(self) -> None:
@@ -43,12 +44,29 @@ class Block:
         ({"named": {"a": {"sise": 1}}}, r"^here\.named\.a: unknown key 'sise'"),
         ({"part": {"size": "x"}}, r"^here\.part.*size: .*valid integer.*got 'x'"),
         ({"kind": "herd"}, r"^here\.kind: .*'hard' or 'soft'.*got 'herd'"),
-        ({"width": -1}, "width must be positive"),
+        ({"kind": "herd"}, r"did you mean 'hard'\?$"),
+        ({"width": -1}, "^here: width must be positive"),
+        (
+            {"score": "simgle"},
+            r"^here\.score: must be a mapping, or must be 'single', got 'simgle'; did you",
+        ),
+        ({"score": {"a": "x"}}, r"^here\.score\.a: must be a valid number[^;]*, got 'x'$"),
+        ({"parts": "x"}, r"^here\.parts: must be a list, got 'x'$"),
+        ({"width": "x", "part": 3}, r"^here\.part: [^;]*; here\.width: [^;]*$"),
     ],
 )
 def test_wrong_options_name_the_place(options: Mapping[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         construct(Block, options, kind="option", where="here")
+
+
+def test_a_value_that_is_missing() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Needs:
+        name: str
+
+    with pytest.raises(InputError, match=r"^here\.name: is required$"):
+        construct(Needs, {}, kind="option", where="here")
 
 
 def test_plain_values() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from polytask.errors import InputError, unknown
+from polytask.wrong_values import wrong_values
 
 __all__ = ["check_keys", "construct", "plain"]
 
@@ -28,7 +29,7 @@ def construct(cls: type[T], options: Mapping[str, Any], *, kind: str, where: str
     try:
         return cast(T, _adapter(cast(type, cls)).validate_python(dict(options)))
     except ValidationError as error:
-        raise InputError("; ".join(_explain(item, where) for item in error.errors())) from error
+        raise InputError(wrong_values(error.errors(), options, where=where)) from error
 
 
 def check_keys(cls: type, options: Mapping[str, Any], *, kind: str, where: str) -> None:
@@ -85,11 +86,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
-
-
-def _explain(item: Any, where: str) -> str:
-    path = ".".join(str(part) for part in (where, *item["loc"]) if part != "")
-    cause = item.get("ctx", {}).get("error")
-    if isinstance(cause, InputError):
-        return f"{path}: {cause}"
-    return f"{path}: {item['msg']}, got {item['input']!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from polytask.api import finish
 from polytask.errors import InputError
 from polytask.experiment import Run
 from polytask.experiment import experiment as module
+from polytask.experiment.environment import environment_after
 from polytask.recipe import read_recipe
 
 SMALL = {"baselines": "none"}
@@ -142,3 +144,16 @@ def test_data_that_changed_is_not_mixed_with_what_it_was(out: Path, tmp_path: Pa
     with pytest.raises(InputError, match=r"multi/seed-0: was trained on other data \(second"):
         made.train(resume=True)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_what_earlier_runs_were_trained_with_is_kept(out: Path, tmp_path: Path) -> None:
+    file = out / "environment.json"
+    now = json.loads(file.read_text())
+    old = {**now, "python": "3.10.1"}
+    file.write_text(json.dumps(old))
+    experiment(tmp_path, out, MORE).train(resume=True)
+    assert json.loads(file.read_text())["earlier"] == [old]
+    assert environment_after(file, Path(old["recipe_folder"]))["earlier"][0] == old
+    file.write_text("[]")
+    with pytest.raises(InputError, match="environment.json: cannot be read"):
+        environment_after(file, tmp_path)

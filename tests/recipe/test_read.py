@@ -99,7 +99,7 @@ def test_wrong_types_and_values(dotted: str, value: object, said: str) -> None:
 
 def test_keys_that_are_left_out(file: Path) -> None:
     message = failure(file, RECIPE.replace("model: {backbone: mlp}\n", ""))
-    assert "recipe.yaml.model: Field required" in message
+    assert "recipe.yaml.model: is required" in message
 
 
 @pytest.mark.parametrize(

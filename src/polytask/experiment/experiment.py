@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polytask.errors import InputError, unknown
 from polytask.experiment.claim import claim
-from polytask.experiment.environment import environment
+from polytask.experiment.environment import environment_after
 from polytask.experiment.plan import planned_runs
 from polytask.experiment.run import Run
 from polytask.experiment.summary import summarise
@@ -91,7 +91,8 @@ class Experiment:
 
     def _describe(self, prepared: Prepared) -> None:
         write_text(self.out / "recipe.yaml", recipe_text(self.recipe))
-        write_json(self.out / "environment.json", environment(self.folder))
+        environment = self.out / "environment.json"
+        write_json(environment, environment_after(environment, self.folder))
         write_json(self.out / "data.json", summarise(prepared))
 
 
