@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -95,22 +96,25 @@ def vaccinated(gramian: Tensor, order: Tensor, usual: Tensor) -> tuple[Tensor, T
         ``[K, K]`` weights; ``[K, K]`` cosines when row i met the other task, NaN where there is
         none: beside itself and beside a gradient that is zero.
     """
-    norms, known = normalised(gramian)
-    apart = (norms > 0) & (norms > 0)[:, None] & ~torch.eye(len(norms), dtype=torch.bool)
-    meets = apart.gather(1, order)
-    along = known.gather(1, order)  # of each gradient, which changes, as parts of its first length
-    met = known[order[:, :, None], order[:, None]]
-    target = usual.clamp(max=LARGEST).gather(1, order)
-    slope = target / (1 - target.square()).sqrt()
-    units, cosines = torch.zeros_like(known), torch.full_like(known, torch.nan)
-    square = torch.ones_like(norms)
-    for place in range(len(gramian)):
-        length, here = square.clamp(min=VANISHED).sqrt(), meets[:, place]
-        cosine = (along[:, place] / length).clamp(-1, 1)
-        turn = slope[:, place] * (1 - cosine.square()).sqrt() - cosine
-        part = torch.where(here, length * turn.clamp(min=0), 0.0)
-        square = square + part * (2 * along[:, place] + part)
-        along.addcmul_(part[:, None], met[:, place])
-        units[:, place], cosines[:, place] = part, torch.where(here, cosine, torch.nan)
-    units = torch.eye(len(norms), dtype=norms.dtype).scatter_add_(1, order, units)
-    return units * norms[:, None] * reciprocal(norms), cosines.scatter(1, order, cosines)
+    lengths, towards = normalised(gramian)
+    norms, known, meet = lengths.numpy(), towards.numpy(), order.numpy()
+    apart = (norms > 0) & (norms > 0)[:, None] & ~np.eye(len(norms), dtype=bool)
+    lines = np.arange(len(norms))[:, None]
+    meets = apart[lines, meet]
+    along = known[lines, meet]  # of each gradient, which changes, as parts of its first length
+    met = known[meet[:, :, None], meet[:, None]]
+    target = np.minimum(usual.numpy(), LARGEST)[lines, meet]
+    slope = target / np.sqrt(1 - target**2)
+    units, cosines = np.zeros_like(known), np.full_like(known, np.nan)
+    square = np.ones_like(norms)
+    for place in range(len(norms)):
+        length, here = np.sqrt(np.maximum(square, VANISHED)), meets[:, place]
+        cosine = np.clip(along[:, place] / length, -1, 1)
+        turn = slope[:, place] * np.sqrt(1 - cosine**2) - cosine
+        part = np.where(here, length * np.maximum(turn, 0), 0)
+        square += part * (2 * along[:, place] + part)
+        along += part[:, None] * met[:, place]
+        units[:, place], cosines[:, place] = part, np.where(here, cosine, np.nan)
+    back = meet.argsort(axis=1)  # from the order of row i to that of the tasks
+    found = torch.from_numpy(units[lines, back] + np.eye(len(norms)))
+    return found * lengths[:, None] * reciprocal(lengths), torch.from_numpy(cosines[lines, back])

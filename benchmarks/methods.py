@@ -1,0 +1,158 @@
+"""Every balancing method on Multi-MNIST and Tox21, beside matched single-task models.
+
+``python benchmarks/methods.py [--out FILE] [--seeds 3] [--only METHOD ...]`` trains what the file
+does not hold yet and prints the table; every method has its default options, the same learning
+rate, batches and starting weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from _problems import PROBLEMS, Problem, Shared
+
+from polytask import balance
+from polytask.balance import BALANCERS, Balancer
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("POLYTASK_DATA") or CHECKOUT.parent / "shared" / "data")
+RATE = 1e-3
+SINGLE = "single_task"
+Result = dict[str, Any]
+"""``scores`` and ``losses`` (of validation) of every task, and ``seconds`` of one core."""
+Found = dict[str, Result]
+"""``problem/method/seed`` -> result."""
+
+
+@cache
+def problem(name: str) -> Problem:
+    return PROBLEMS[name](DATA)
+
+
+def trained(problem: Problem, names: Sequence[str], balancer: Balancer, seed: int) -> Result:
+    """What a model of some tasks reaches after all epochs."""
+    torch.manual_seed(seed)
+    model = problem.model(names)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    order = torch.Generator().manual_seed(seed)
+    x, y = problem.train
+    losses: dict[str, float] = {}
+    for _ in range(problem.epochs):
+        model.train()
+        for rows in torch.randperm(len(x), generator=order).split(problem.batch):
+            found, context = problem.losses(model, x[rows], y[rows])
+            balance.backward(found, balancer, shared=model.trunk.parameters(), context=context)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        losses = validated(problem, model.eval())
+        balancer.observe(losses)
+    return {"scores": problem.scores(model), "losses": losses}
+
+
+@torch.no_grad()
+def validated(problem: Problem, model: Shared) -> dict[str, float]:
+    """Task -> mean validation loss."""
+    losses, _ = problem.losses(model, *problem.validation)
+    return {name: float(loss) for name, loss in losses.items()}
+
+
+def run(name: str, method: str, seed: int, single: Result) -> Result:
+    """What a method reaches, or one model for each task.
+
+    Args:
+        name: of the problem.
+        method: of balancing, or ``single_task``.
+        seed: of weights and order.
+        single: what the single-task models of this seed reached.
+    """
+    given, start = problem(name), time.process_time()
+    if method == SINGLE:
+        alone = [trained(given, [task], balance.get("equal"), seed) for task in given.names]
+        found: Result = {
+            key: {task: value for one in alone for task, value in one[key].items()}
+            for key in ("scores", "losses")
+        }
+    else:
+        needed = {"pcd": {"primary": given.names[0]}, "pivrg": {"baselines": single.get("losses")}}
+        balancer = balance.get(method, **needed.get(method, {}))
+        found = trained(given, given.names, balancer, seed)
+    return {**found, "seconds": time.process_time() - start}
+
+
+def table(found: Found) -> str:
+    """Methods in order of their mean score, with delta-m against the single-task models."""
+    return "\n\n".join(
+        f"## {name}\n\n{_table(found, name)}"
+        for name in PROBLEMS
+        if any(key.startswith(f"{name}/") for key in found)
+    )
+
+
+def _table(found: Found, name: str) -> str:
+    runs: dict[str, list[Result]] = {}
+    for key, result in found.items():
+        where, method, _ = key.split("/")
+        if where == name:
+            runs.setdefault(method, []).append(result)
+    scores = {
+        method: np.array([list(r["scores"].values()) for r in runs[method]]) for method in runs
+    }
+    tasks = list(runs[SINGLE][0]["scores"])
+    single = scores[SINGLE].mean(axis=0)
+    lines = [
+        "| method | mean score | delta-m % | worst task | CPU seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for method in sorted(runs, key=lambda m: -float(scores[m].mean())):
+        values = scores[method].mean(axis=0)
+        gains = 100 * (scores[method] / single - 1).mean(axis=1)
+        cells = (
+            f"`{method}`" if method != SINGLE else "single-task models",
+            _spread(scores[method].mean(axis=1), 4),
+            _spread(gains, 2),
+            f"{values.min():.4f} ({tasks[int(values.argmin())]})",
+            f"{np.mean([result['seconds'] for result in runs[method]]):.0f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _spread(values: np.ndarray, digits: int) -> str:
+    spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+    return f"{np.mean(values):.{digits}f} ± {spread:.{digits}f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=CHECKOUT / "runs" / "methods.json")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", nargs="*", default=[SINGLE, *BALANCERS])
+    parser.add_argument("--problems", nargs="*", default=list(PROBLEMS))
+    arguments = parser.parse_args()
+    if not DATA.is_dir():
+        print(f"not measured: {DATA} is no folder (set POLYTASK_DATA)")
+        return
+    file: Path = arguments.out
+    found: Found = json.loads(file.read_text()) if file.exists() else {}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for seed in range(arguments.seeds):
+        for name in arguments.problems:
+            for method in arguments.only:
+                key, single = f"{name}/{method}/{seed}", found.get(f"{name}/{SINGLE}/{seed}", {})
+                if key not in found:
+                    found[key] = run(name, method, seed, single)
+                    file.write_text(json.dumps(found, indent=1))
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()
