@@ -53,6 +53,17 @@ SPECIAL = [
     Case(name="grad_vac", holds={"symmetric": False}),
     Case(name="dual_proj", holds={"non_conflicting": True}),
     Case(name="pcd", options={"primary": "north", "tau": 0.1}),
+    Case(name="fair_grad", holds={"degree": -1 / 3}),
+    Case(name="pivrg", options={"baselines": dict.fromkeys(NAMES, 0.1)}, holds={"degree": -1 / 3}),
+    Case(name="modo", holds={"degree": None}),
+    Case(name="moco", holds={"degree": 0}),
+    Case(name="moco", options={"normalise": False}, holds={"degree": None}),
+    Case(name="momentum_config", holds={"degree": 0}),
+    Case(name="db_mtl"),
+    Case(name="db_mtl", options={"momentum": 0.0}),
+    Case(name="cr_mogm"),
+    Case(name="cr_mogm", options={"base": "upgrad"}),
+    Case(name="cr_mogm", options={"base": "imtl"}),
 ]
 """Methods with declarations or options; all others are tested with neither."""
 

@@ -16,6 +16,8 @@ STUCK = {
     "upgrad": [2],
     "mgda": [],
     "nash_mtl": [],
+    "fair_grad": [],
+    "ntkmtl": [],
     "imtl_g": [],
     "aligned_mtl": [],
     "config": [],

@@ -38,6 +38,8 @@ class Case:
         shard: put the shared part under FSDP2.
         absent: a task that the last process lacks.
         parts: batches that are added up.
+        groups: balance the first layer apart.
+        independent: give two more batches, of the same rows.
     """
 
     balancer: Callable[[], Balancer]
@@ -45,11 +47,16 @@ class Case:
     shard: bool = False
     absent: str = ""
     parts: int = 1
+    groups: bool = False
+    independent: bool = False
 
 
 CASES: dict[str, Case] = {
     "gramian": Case(balance.PCGrad, {}),
     "vectors": Case(Mixed, {}),
+    "vectors that are kept": Case(balance.DBMTL, {}),
+    "vectors that are kept, an absent task": Case(balance.ExcessMTL, {}, absent="c"),
+    "scaled heads": Case(lambda: balance.IMTL(learning_rate=0.3), {}),
     "losses": Case(lambda: balance.UncertaintyWeighting(learning_rate=0.3), {}),
     "features": Case(balance.PCGrad, {"cost": "features"}),
     "last block": Case(balance.PCGrad, {"cost": "last_block"}),
@@ -58,6 +65,14 @@ CASES: dict[str, Case] = {
     "an absent task": Case(balance.PCGrad, {}, absent="c"),
     "an absent task, losses": Case(balance.DWA, {}, absent="a"),
     "batches": Case(balance.PCGrad, {}, parts=2),
+    "groups": Case(balance.GradNorm, {}, groups=True),
+    "groups, vectors": Case(Mixed, {}, groups=True, absent="c"),
+    "groups, kept weights": Case(lambda: balance.PCGrad(update_every=2), {}, groups=True),
+    "groups, batches": Case(balance.PCGrad, {}, groups=True, parts=2),
+    "low memory": Case(balance.PCGrad, {"memory": "low"}),
+    "low memory, groups": Case(balance.PCGrad, {"memory": "low"}, groups=True),
+    "low memory, an absent task": Case(balance.PCGrad, {"memory": "low"}, absent="c"),
+    "independent batches": Case(lambda: balance.MoDo(step_size=0.1), {}, independent=True),
     "shards": Case(balance.PCGrad, {}, shard=True),
     "shards, vectors": Case(Mixed, {}, shard=True),
     "shards, losses": Case(lambda: balance.UncertaintyWeighting(learning_rate=0.3), {}, shard=True),
@@ -92,8 +107,9 @@ def two_steps(case: Case, rows: slice, *, shard: bool) -> dict[str, Tensor]:
     own = {name: list(model.heads[name].parameters()) for name in TASKS}
     for _ in range(2):
         shared = model.shared
+        groups = {"stem": shared[:2]} if case.groups else None
         if case.parts > 1:
-            step = Accumulation(balancer, tasks=TASKS, shared=shared, own=own)
+            step = Accumulation(balancer, tasks=TASKS, shared=shared, own=own, groups=groups)
             numbers = torch.arange(ROWS)[rows]
             for part in numbers.chunk(case.parts):
                 here = slice(int(part[0]), int(part[-1]) + 1)
@@ -102,12 +118,18 @@ def two_steps(case: Case, rows: slice, *, shard: bool) -> dict[str, Tensor]:
             step.finish()
         else:
             features = model.trunk(model.x[rows])
+            more = [
+                losses(model, rows, case.absent, model.trunk(model.x[rows]))
+                for _ in range(2 * case.independent)
+            ]
             balance.backward(
                 losses(model, rows, case.absent, features),
                 balancer,
                 shared=shared,
                 own=own,
+                groups=groups,
                 features=features,
+                independent=more or None,
                 last_block=shared[-2:],
                 **case.options,
             )

@@ -65,6 +65,32 @@ def test_micro_batches_are_balanced_as_one_batch(tmp_path: Path, method: str) ->
     assert_close(whole, cut)
 
 
+@pytest.mark.usefixtures("sums")
+@pytest.mark.parametrize("groups", ["layer", ["backbone.layers.1"]])
+@pytest.mark.parametrize("case", [{}, TWO_DATA, {"options": {"micro_batches": 3}}])
+def test_groups_of_weights_of_one_are_ordinary_training(
+    tmp_path: Path, groups: Any, case: dict[str, Any]
+) -> None:
+    plain = Case(**case).trained(tmp_path / "plain")
+    balanced = Case(**case, balance={"method": "sum", "groups": groups}).trained(tmp_path / "sum")
+    assert_close(plain, balanced)
+
+
+def test_groups_are_balanced_apart_and_logged(tmp_path: Path) -> None:
+    whole = Case(balance="pcgrad").trained(tmp_path / "whole")
+    apart = Case(balance={"method": "pcgrad", "groups": "layer"}).trained(tmp_path / "layer")
+    with pytest.raises(AssertionError):
+        assert_close(whole, apart)
+    steps = [r for r in read_log(tmp_path / "layer" / "metrics.jsonl") if r["kind"] == "train"]
+    found = steps[0]["balance"]
+    assert found["groups"].keys() == {"layer 2", "layer 3"}
+    first, second = (group["weights"] for group in found["groups"].values())
+    means = [(one + other) / 2 for one, other in zip(first, second, strict=True)]
+    assert found["weights"] == pytest.approx(means)
+    named = {"method": "pcgrad", "groups": ["backbone.layers.0", "backbone"]}
+    assert_close(apart, Case(balance=named).trained(tmp_path / "named"))
+
+
 def test_a_shared_part_that_few_tasks_use(tmp_path: Path) -> None:
     case = Case(**TWO_DATA, sharing=Residual(), balance="pcgrad")
     before = weights(case.model())
@@ -97,6 +123,24 @@ def test_frozen_parts_leave_nothing_to_balance(tmp_path: Path) -> None:
         Case(balance="pcgrad", options={"freeze": ["backbone"]}).trainer(tmp_path)
 
 
+@pytest.mark.usefixtures("sums")
+@pytest.mark.parametrize("case", [{}, TWO_DATA])
+def test_low_memory_of_weights_of_one_is_ordinary_training(
+    tmp_path: Path, case: dict[str, Any]
+) -> None:
+    plain = Case(**case).trained(tmp_path / "plain")
+    low = {"method": "sum", "memory": "low", "groups": "layer"}
+    assert_close(plain, Case(**case, balance=low).trained(tmp_path / "sum"))
+    with pytest.raises(InputError, match="set micro_batches to 1"):
+        Case(**case, balance=low, options={"micro_batches": 2}).trainer(tmp_path / "cut")
+
+
+def test_a_group_of_no_shared_parameter(tmp_path: Path) -> None:
+    wrong = {"method": "pcgrad", "groups": ["backbone.layer"]}
+    with pytest.raises(InputError, match=r"'backbone.layer'; did you mean 'backbone.layers'"):
+        Case(balance=wrong).trainer(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -106,6 +150,15 @@ def test_frozen_parts_leave_nothing_to_balance(tmp_path: Path) -> None:
         ({"method": "pcgrad", "cost": "feature"}, "did you mean 'features'"),
         ({"method": "dwa", "period": 0}, "period at least 1"),
         ("python:a:B", "pass --trust"),
+        ({"method": "dwa", "groups": "layer"}, "DWA sees losses alone"),
+        ({"method": "pcgrad", "groups": "layer", "cost": "features"}, "groups: cost='features'"),
+        ("modo", "MoDo needs a loop of your own, .* two more batches"),
+        ("cosmos", "COSMOS needs a loop of your own, .* an input of the model"),
+        ({"method": "pcgrad", "memory": "lo"}, "did you mean 'low'"),
+        ({"method": "equal", "memory": "lo"}, "did you mean 'low'"),
+        ({"method": "grad_drop", "memory": "low"}, "GradDrop needs all gradients"),
+        ({"method": "pcgrad", "groups": "block"}, "expected 'layer' or a list"),
+        ({"method": "equal", "groups": ["a"]}, "Equal sees losses alone"),
     ],
 )
 def test_bad_recipes(spec: Any, message: str) -> None:

@@ -47,6 +47,7 @@ CASES: dict[str, Case] = {
     "whole-batch loss": Case(tasks=one_task(Regression(loss="ccc"))),
     "balanced": Case(dropout=0.2, balance={"method": "pcgrad", "update_every": 3}),
     "balanced losses": Case(dropout=0.2, balance={"method": "dwa", "period": 2}),
+    "balanced groups": Case(balance={"method": "grad_norm", "groups": "layer"}),
     "learned weights": Case(balance={"method": "uncertainty", "learning_rate": 0.1}),
     "bf16": Case(options={"precision": "bf16"}),
 }

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
-from polytask.balance.backward import check_losses
-from polytask.balance.balancer import Balancer, GramianWeighting
+from polytask.balance.balancer import Balancer
 from polytask.balance.context import TaskContext
+from polytask.balance.engine.checks import check_grouping, check_losses
 from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
 from polytask.balance.result import Balanced
+from polytask.errors import InputError
 
 __all__ = ["Accumulation"]
 
@@ -21,19 +22,22 @@ class Accumulation:
 
     The graph of a batch is free as soon as it was added; what stays is one gradient of the shared
     parameters per task. The losses of one task are added up, so each should be its share of the
-    step (its mean divided by the number of batches). Every method works, with ``cost="exact"``.
+    step (its mean divided by the number of batches). Every method of one batch works, with
+    ``cost="exact"``.
 
     Args:
         balancer: the method.
         tasks: the tasks of the step, in the same order on every process.
         shared: as in `backward`.
         own: as in `backward`.
+        groups: as in `backward`.
         context: as in `backward`.
         scale: as in `backward`.
         processes: as in `backward`.
 
     Raises:
-        InputError: no task, or no shared parameter that is trained.
+        InputError: no task, no shared parameter that is trained, groups that cannot be, or a method
+            that compares independent batches.
 
     Example:
         >>> import torch
@@ -55,14 +59,26 @@ class Accumulation:
         tasks: Sequence[str],
         shared: Iterable[Tensor],
         own: Mapping[str, Iterable[Tensor]] | None = None,
+        groups: Mapping[str, Iterable[Tensor]] | None = None,
         context: Mapping[str, TaskContext] | None = None,
         scale: float = 1.0,
         processes: Combine = "mean",
     ) -> None:
-        self._step = Step(tasks, shared, own, processes=Processes(processes), scale=scale)
-        self._balancer, self._context = balancer, context or {}
-        factored = isinstance(balancer, GramianWeighting)
-        self._gradients = self._step.gradients(factored=factored)
+        if balancer.independent:
+            method = type(balancer).__name__
+            raise InputError(f"Accumulation: {method} compares independent batches; use backward")
+        if groups:
+            check_grouping(balancer)
+        self._step = Step(
+            tasks,
+            shared,
+            own,
+            balancer=balancer,
+            groups=groups,
+            processes=Processes(processes),
+            scale=scale,
+        )
+        self._context, self._gradients = context or {}, self._step.gradients()
         self._losses: dict[str, Tensor] = {}
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
@@ -88,6 +104,7 @@ class Accumulation:
             diagnose: find the Gramian even if the balancer does not need it.
         """
         values = self._step.values(self._losses)
+        gradients = self._gradients
         return self._step.balance(
-            self._gradients, self._balancer, values, self._context, diagnose=diagnose
+            gradients.groups, gradients.pending, values, self._context, diagnose=diagnose
         )

@@ -5,26 +5,30 @@ Shapes: K tasks whose losses a step carries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from polytask.balance.balancer import Balancer, GramianWeighting
+from polytask.balance.balancer import Balancer
 from polytask.balance.context import TaskContext
-from polytask.balance.engine.features import FeatureGradients
-from polytask.balance.engine.last_block import LastBlockGradients
-from polytask.balance.engine.measured import Measured
+from polytask.balance.engine.checks import (
+    Cost,
+    Memory,
+    check_batches,
+    check_cost,
+    check_grouping,
+    check_losses,
+    check_memory,
+)
+from polytask.balance.engine.places import differentiate_at
 from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
+from polytask.balance.engine.ways import follow, stream, weigh
 from polytask.balance.result import Balanced
-from polytask.errors import InputError, unknown
+from polytask.errors import InputError
 
-__all__ = ["Cost", "backward"]
-
-Cost = Literal["exact", "features", "last_block"]
-"""Where the gradients of the tasks are compared."""
+__all__ = ["Cost", "Memory", "backward"]
 
 
 def backward(
@@ -33,9 +37,12 @@ def backward(
     *,
     shared: Iterable[Tensor],
     own: Mapping[str, Iterable[Tensor]] | None = None,
+    groups: Mapping[str, Iterable[Tensor]] | None = None,
     features: Tensor | Sequence[Tensor] | None = None,
     last_block: Iterable[Tensor] | None = None,
     cost: Cost = "exact",
+    memory: Memory = "normal",
+    independent: Sequence[Mapping[str, Tensor]] | None = None,
     context: Mapping[str, TaskContext] | None = None,
     scale: float = 1.0,
     processes: Combine = "mean",
@@ -54,11 +61,24 @@ def backward(
         shared: the shared parameters; those that are frozen are passed over.
         own: task -> its parameters, for all tasks in the same order on every process. Needed with
             several processes only; otherwise they are found in the graph.
+        groups: name -> shared parameters (layers, blocks) whose gradients are compared by
+            themselves, with weights and a state of the balancer of their own; the shared parameters
+            that are left over are one more group, ``rest``. Needs a method that looks at gradients
+            and ``cost="exact"``. The weighted gradient of a task's own parameters has the mean of
+            the groups' weights. A step of known weights, which differ by group, has as many
+            backward passes as there are different ones, or tasks if these are fewer.
         features: the output of the shared part, for ``cost="features"``.
         last_block: parameters of the last shared block, for ``cost="last_block"``.
         cost: ``exact`` compares the gradients of all shared parameters; ``features`` those at the
             shared features (the heads are walked task by task, the shared part once);
             ``last_block`` those of the last shared block, then walks the shared part once.
+        memory: of ``cost="exact"``, beyond activations, with P numbers of shared parameters:
+            ``normal`` holds K + 1 times P at most; ``low`` holds P, and K gradients of the largest
+            layer and of the activations between two layers. It walks layer by layer, with one more
+            backward pass in the end (one per group), and needs a method that gives weights.
+        independent: the losses of two more batches, for methods (`MoDo`, `SDMGrad`) whose weights
+            follow from inner products between the gradients of one and those of the other. They
+            are differentiated for that alone; not needed where weights are known.
         context: task -> what a loss weighting may know of it.
         scale: factor of the losses, for a gradient scaler: ``scaler.get_scale()``. The balancer
             sees the unscaled losses and gradients, ``.grad`` gets the scaled ones.
@@ -87,81 +107,30 @@ def backward(
         >>> round(float(info.weights.sum()), 6)
         1.0
     """
-    if cost not in ("exact", "features", "last_block"):
-        raise unknown("cost", cost, ("exact", "features", "last_block"), where="backward")
     check_losses(losses, losses)
+    check_cost(cost, balancer)
+    check_memory(memory, balancer, cost=cost)
+    check_batches(balancer, independent, cost=cost, memory=memory)
+    if groups:
+        check_grouping(balancer, cost=cost)
     together, parameters = Processes(processes), list(shared)
     device = next((p.device for p in parameters), torch.device("cpu"))
     tasks = together.tasks(losses, own, device)
-    step = Step(tasks, parameters, own, processes=together, scale=scale)
-    values = step.values(losses)
-    if step.sharded:
-        place: Measured = _shards(step, losses, cost, retain_graph=retain_graph)
-        return step.balance(place, balancer, values, context or {}, diagnose=diagnose)
-    if not diagnose and not balancer.needs_gradients(values):
-        weights = balancer.known_weights(values, context or {})
-        return step.weigh(losses, balancer, weights, retain_graph=retain_graph)
-    factored = isinstance(balancer, GramianWeighting)
-    if cost == "features":
-        place = _at_features(step, losses, features, retain_graph=retain_graph)
-    elif cost == "last_block":
-        block = list(last_block or ())
-        place = LastBlockGradients(
-            losses, step.tasks, block, step.shared, scale=scale, retain_graph=retain_graph
-        )
-    else:
-        gradients = step.gradients(factored=factored)
-        gradients.add(losses, retain_graph=retain_graph)
-        place = gradients
-    return step.balance(place, balancer, values, context or {}, diagnose=diagnose)
-
-
-def check_losses(losses: Mapping[str, Tensor], tasks: Collection[str]) -> None:
-    """Refuse what cannot be differentiated.
-
-    Raises:
-        InputError: a loss that is no scalar, was not computed from any parameter, or is of a task
-            that the step does not have.
-    """
-    for name, loss in losses.items():
-        if name not in tasks:
-            raise unknown("task", name, tasks, where="balance")
-        if loss.ndim:
-            shape = tuple(loss.shape)
-            raise InputError(f"balance: the loss of {name!r} must be a scalar, got shape {shape}")
-        if loss.grad_fn is None:
-            raise InputError(f"balance: the loss of {name!r} was not computed from any parameter")
-
-
-def _shards(
-    step: Step, losses: Mapping[str, Tensor], cost: Cost, *, retain_graph: bool
-) -> Measured:
-    from polytask.balance.engine.sharded import ShardedGradients
-
-    if cost != "exact" or step.processes.factor * step.processes.count != 1:
-        raise InputError("balance: sharded parameters need cost='exact' and processes='mean'")
-    if not losses:
-        raise InputError("balance: with sharded parameters every process needs a loss")
-    return ShardedGradients(
-        losses,
-        step.tasks,
-        step.shared,
-        step.own,
-        scale=step.scale,
-        retain_graph=retain_graph,
+    step = Step(
+        tasks, parameters, own, balancer=balancer, groups=groups, processes=together, scale=scale
     )
-
-
-def _at_features(
-    step: Step,
-    losses: Mapping[str, Tensor],
-    features: Tensor | Sequence[Tensor] | None,
-    *,
-    retain_graph: bool,
-) -> FeatureGradients:
-    if features is None:
-        raise InputError("cost='features' needs features, the output of the shared part")
-    several = [features] if isinstance(features, Tensor) else list(features)
-    return FeatureGradients(
-        losses, step.tasks, several, step.shared, scale=step.scale, retain_graph=retain_graph
+    if step.sharded and (memory == "low" or balancer.independent):
+        raise InputError("balance: sharded parameters need memory='normal' and no other batches")
+    values, about = step.values(losses), context or {}
+    if not step.sharded and not diagnose:
+        weights = step.known_weights(values, about)
+        if weights is not None:
+            return weigh(step, losses, weights, retain_graph=retain_graph)
+    if balancer.independent and step.needs_gradients(values):
+        return follow(step, independent, losses, values, about, retain_graph=retain_graph)
+    if memory == "low":
+        return stream(step, losses, values, about, retain_graph=retain_graph)
+    places, pending = differentiate_at(
+        cost, step, losses, features=features, last_block=last_block, retain_graph=retain_graph
     )
+    return step.balance(places, pending, values, about, diagnose=diagnose)

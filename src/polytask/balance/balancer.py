@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast
+from urllib.parse import quote, unquote
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ __all__ = [
     "LossWeighting",
 ]
 
+GROUP = "group "
+"""Before the name of a layer group in a state, which keeps clear of the names that modules have."""
 Losses = Mapping[str, Tensor]
 """Task -> scalar loss, float64 on the CPU; in the order of every K in this room."""
 
@@ -53,6 +56,12 @@ class Balancer(nn.Module, ABC):
     observes = False
     """Whether the method does nothing without `observe`; not an option."""
 
+    independent = False
+    """Whether its inner products are those of two more batches; not an option."""
+
+    own_loop = ""
+    """Why a recipe cannot use the method, if so; not an option."""
+
     def __post_init__(self) -> None:
         super().__init__()
         if self.task_gradients not in (None, "plain", "weighted"):
@@ -72,6 +81,15 @@ class Balancer(nn.Module, ABC):
     def weighs_tasks(self) -> bool:
         """Whether the parameters of one task alone get a weighted gradient."""
         return (self.task_gradients or self.paper_task_gradients) == "weighted"
+
+    def own_weights(self, names: Sequence[str], weights: Tensor | None) -> Tensor | None:
+        """``[K]`` factors of the gradients of tasks' own parameters after a step; None for 1.
+
+        Args:
+            names: the tasks of the step.
+            weights: ``[K]`` of the step, if its update is a weighted sum.
+        """
+        return weights if self.weighs_tasks else None
 
     @abstractmethod
     def needs_gradients(self, tasks: Iterable[str]) -> bool:
@@ -121,9 +139,12 @@ class GradientBalancer(Balancer):
 
     warm_up: int = 0
     priorities: Mapping[str, float] | None = None
+    groups: nn.ModuleDict = field(init=False, repr=False)
+    """Layer group -> its balancer, where groups are balanced apart."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.groups = nn.ModuleDict()
         if self.warm_up < 0:
             raise InputError(f"warm_up must not be negative, got {self.warm_up}")
         for name, value in (self.priorities or {}).items():
@@ -135,6 +156,23 @@ class GradientBalancer(Balancer):
         given = self.priorities or {}
         values = torch.tensor([float(given.get(name, 1.0)) for name in losses], dtype=torch.float64)
         return values / values.sum()
+
+    def in_group(self, name: str) -> GradientBalancer:
+        """The balancer of a layer group: the same options, a state of its own."""
+        key = GROUP + quote(name, safe="").replace(".", "%2E")
+        if key not in self.groups:
+            self.groups[key] = replace(self)
+        return cast("GradientBalancer", self.groups[key])
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any
+    ) -> None:
+        start = f"{prefix}groups.{GROUP}"
+        self.groups.clear()
+        for key in state_dict:
+            if key.startswith(start):
+                self.in_group(unquote(key.removeprefix(start).split(".")[0]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def needs_gradients(self, tasks: Iterable[str]) -> bool:
         return int(self.steps) >= self.warm_up
@@ -190,7 +228,7 @@ class GramianWeighting(GradientBalancer):
     def from_gramian(self, gramian: Tensor, losses: Losses) -> Tensor:
         """`weights` with what every method needs: one task, numbers that overflowed, the state."""
         names = tuple(losses)
-        if not _all_finite(gramian, *losses.values()):
+        if not all_finite(gramian, *losses.values()):
             return torch.full((len(names),), math.nan, dtype=torch.float64)
         found = torch.ones(1, dtype=torch.float64)
         if len(names) > 1:
@@ -207,9 +245,13 @@ class GramianWeighting(GradientBalancer):
 class GradientAggregator(GradientBalancer):
     """A balancer that needs the gradients themselves."""
 
+    whole = False
+    """Whether it needs all numbers of each gradient, and the same ones at every step: no shards,
+    and no gradients of features; not an option."""
+
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Losses) -> Tensor:
-        """``[P]`` the update that K gradients give.
+        """``[P]`` the update that K gradients give; not a tensor that the method keeps.
 
         Called with at least two tasks and finite numbers.
 
@@ -220,10 +262,12 @@ class GradientAggregator(GradientBalancer):
 
     def from_gradients(self, gradients: Tensor, losses: Losses) -> Tensor:
         """`aggregate`, or the gradient itself if there is one task."""
-        if not _all_finite(gradients, *losses.values()):
+        if not all_finite(gradients, *losses.values()):
             return torch.full_like(gradients[0], math.nan)
         return gradients[0] if len(losses) == 1 else self.aggregate(gradients, losses)
 
 
-def _all_finite(*values: Tensor) -> bool:
-    return all(bool(torch.isfinite(value).all()) for value in values)
+def all_finite(*values: Tensor) -> bool:
+    """Whether no number of any tensor is infinite or none; makes no tensor of their size."""
+    ends = (end for value in values if value.numel() for end in value.aminmax())
+    return all(math.isfinite(end) for end in ends)

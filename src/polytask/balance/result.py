@@ -5,7 +5,8 @@ Shapes: K tasks whose losses the step carried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,15 +20,17 @@ class Balanced:
 
     Args:
         tasks: ``[K]`` names.
-        weights: ``[K]`` factor of each task's gradient; None if the method's update is no weighted
-            sum of the gradients.
+        weights: ``[K]`` factor of each task's gradient, of groups their mean; None if the method's
+            update is no weighted sum of the gradients.
         gramian: ``[K, K]`` inner products of the gradients, float64; None if the step did not need
             them and ``diagnose`` was not asked for.
+        groups: layer group -> its weights and inner products, where groups were balanced apart.
     """
 
     tasks: tuple[str, ...]
     weights: Tensor | None
     gramian: Tensor | None
+    groups: Mapping[str, Balanced] = field(default_factory=dict)
 
     @property
     def norms(self) -> Tensor:

@@ -118,8 +118,10 @@ class Recipe:
         mixture: the rule by which data sets are drawn, see ``polytask list mixtures``.
         step: how many of them make up a step.
         balance: how the losses of a step become one update: the name of a method, see ``polytask
-            list balancers``, or a mapping with ``method``, its options, and ``cost``: where
-            gradients are compared (``exact``, ``features`` or ``last_block``).
+            list balancers``, or a mapping with ``method``, its options, ``cost``: where
+            gradients are compared (``exact``, ``features`` or ``last_block``), ``groups``:
+            ``layer`` or a list of starts of parameter names, each balanced by itself, and
+            ``memory``: ``normal`` or ``low``, which streams gradients layer by layer.
         training: how the run trains.
         select: how validation metrics choose the best weights.
         baselines: train the matched single-task models too, or none.

@@ -69,6 +69,8 @@ class Problem(nn.Module):
     ) -> Balanced:
         """Fill ``.grad`` with a balanced update."""
         self.zero_grad()
+        if balancer.independent:
+            options["independent"] = [self.losses(tuple(losses))[0] for _ in range(2)]
         places: dict[str, Any] = {
             "exact": {},
             "features": {"features": features},

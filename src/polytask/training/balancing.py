@@ -9,11 +9,13 @@ from typing import Any
 from torch import Tensor
 
 from polytask import balance
-from polytask.balance import Balanced, Balancer, Cost, TaskContext
+from polytask.balance import Balanced, Balancer, Cost, Memory, TaskContext
+from polytask.balance.engine.checks import check_grouping, check_memory
 from polytask.data import Step
 from polytask.errors import InputError
 from polytask.models import Features, MultiTaskModel
 from polytask.tasks import Task
+from polytask.training.balance_groups import Groups, layer_groups
 
 __all__ = ["Balancing", "Computed", "described"]
 
@@ -39,13 +41,37 @@ class Balancing:
     Args:
         balancer: the method.
         cost: where gradients are compared, see `polytask.balance.backward`.
+        groups: of shared parameters that are balanced apart; none by default.
+        memory: see `polytask.balance.backward`.
+
+    Raises:
+        InputError: a method that needs a loop of its own, or a method or cost that cannot take
+            groups or low memory.
     """
 
-    def __init__(self, balancer: Balancer, cost: Cost = "exact") -> None:
-        self.balancer, self.cost = balancer, cost
+    def __init__(
+        self,
+        balancer: Balancer,
+        cost: Cost = "exact",
+        *,
+        groups: Groups | None = None,
+        memory: Memory = "normal",
+    ) -> None:
+        if balancer.own_loop:
+            method = type(balancer).__name__
+            raise InputError(
+                f"balance: {method} needs a loop of your own, see polytask.balance: "
+                f"{balancer.own_loop}"
+            )
+        if groups:
+            check_grouping(balancer, cost=cost)
+        check_memory(memory, balancer, cost=cost)
+        self.balancer, self.cost, self.memory, self._wanted = balancer, cost, memory, groups
 
     def __str__(self) -> str:
-        return f"{self.balancer!r} at {self.cost}"
+        groups = f", groups {self._wanted}" if self._wanted else ""
+        memory = ", low memory" if self.memory == "low" else ""
+        return f"{self.balancer!r} at {self.cost}{groups}{memory}"
 
     def prepare(self, model: MultiTaskModel, *, micro_batches: int) -> None:
         """Find the parts of a model.
@@ -55,14 +81,18 @@ class Balancing:
             micro_batches: parts of each batch.
 
         Raises:
-            InputError: no trained parameter is shared.
+            InputError: no trained parameter is shared, none has a name that a group starts with, or
+                batches are cut, which low memory cannot be for.
         """
+        if self.memory == "low" and micro_batches > 1:
+            raise InputError("balance.memory: low walks a whole batch; set micro_batches to 1")
         self._tasks, self._micro_batches = model.tasks, micro_batches
         self._shared = [p for p in model.shared_parameters() if p.requires_grad]
         if not self._shared:
             raise InputError("balance: no parameter is shared and trained, nothing to balance")
         self._own = {name: model.task_parameters(name) for name in model.tasks}
         self._last_block = model.last_shared_block()
+        self._groups = layer_groups(model, self._wanted) if self._wanted else None
         self._context = {name: _context(task) for name, task in model.tasks.items()}
 
     def __call__(self, step: Step, computed: Iterable[Computed], *, scale: float) -> Balanced:
@@ -84,9 +114,11 @@ class Balancing:
             self.balancer,
             shared=self._shared,
             own=self._own,
+            groups=self._groups,
             features=features,
             last_block=self._last_block,
             cost=self.cost,
+            memory=self.memory,
             context=context,
             scale=scale,
             processes="sum",
@@ -94,7 +126,7 @@ class Balancing:
 
     def _one_by_one(self, tasks: Sequence[str]) -> bool:
         """Whether gradients are added up batch by batch; the same on every process."""
-        if self.cost != "exact":
+        if self.cost != "exact" or self.memory == "low":
             return False
         if self._micro_batches > 1:
             return True
@@ -113,6 +145,7 @@ class Balancing:
             tasks=tasks,
             shared=self._shared,
             own=self._own,
+            groups=self._groups,
             context=context,
             scale=scale,
             processes="sum",
@@ -125,9 +158,17 @@ class Balancing:
 def described(balanced: Balanced) -> dict[str, Any]:
     """What the log says of a balanced step: weights, norms and cosines, where there are any.
 
-    ``cosines`` holds, for each task, those with the tasks after it.
+    ``cosines`` holds, for each task, those with the tasks after it. ``groups`` holds the same of
+    each group, where groups were balanced apart.
     """
-    found: dict[str, Any] = {"tasks": list(balanced.tasks)}
+    found: dict[str, Any] = {"tasks": list(balanced.tasks), **_numbers(balanced)}
+    if balanced.groups:
+        found["groups"] = {name: _numbers(group) for name, group in balanced.groups.items()}
+    return found
+
+
+def _numbers(balanced: Balanced) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if balanced.weights is not None:
         found["weights"] = balanced.weights.tolist()
     if balanced.gramian is not None:

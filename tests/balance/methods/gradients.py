@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from polytask.balance import GramianWeighting
+from polytask.balance import GradientAggregator, GramianWeighting
 
 Rows = Sequence[Sequence[float]] | Tensor
 
@@ -33,6 +33,16 @@ def weights(
 
 def update(balancer: GramianWeighting, rows: Rows, values: Sequence[float] | None = None) -> Tensor:
     return weights(balancer, rows, values) @ as_rows(rows)
+
+
+def aggregated(
+    balancer: GradientAggregator, rows: Rows, values: Sequence[float] | None = None
+) -> Tensor:
+    """The update of a step whose losses are 1 unless given; counted as a step."""
+    gradients = as_rows(rows).clone()
+    found = balancer.from_gradients(gradients, losses(values or [1.0] * len(gradients)))
+    balancer.steps += 1
+    return found
 
 
 def random_rows(tasks: int, *, seed: int = 0, width: int = 50) -> Tensor:

@@ -37,6 +37,15 @@ def test_the_product_of_the_gains_is_the_largest() -> None:
     assert (gains <= product).all()
 
 
+def test_priorities_are_powers_in_the_product() -> None:
+    # orthogonal gradients: a_k |g_k|^2 = p_k / a_k with p = (1.5, 0.5)
+    found = weights(NashMTL(priorities={"a": 3.0}), [[2.0, 0.0], [0.0, 5.0]])
+    close(found, [1.5**0.5 / 2, 0.5**0.5 / 5])
+    rows = random_rows(5)
+    found = weights(NashMTL(priorities={"a": 6.0}), rows)
+    close((rows @ (found @ rows)) * found, [3.0, 0.5, 0.5, 0.5, 0.5])
+
+
 def test_max_norm_scales_as_the_authors_code() -> None:
     rows = 1e-3 * random_rows(3)
     gramian = rows @ rows.T

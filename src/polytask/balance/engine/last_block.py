@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from polytask.balance.engine.gradients import TaskGradients
-from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.weighted import of_sum
 from polytask.errors import InputError
@@ -48,9 +47,9 @@ class LastBlockGradients:
             raise InputError("cost='last_block': give last_block, parameters that are shared")
         self._losses, self._tasks, self._shared = losses, tuple(tasks), list(shared)
         self.scale, self._retain = scale, retain_graph
-        self._block = TaskGradients(tasks, block, shared, scale=scale)
-        self._block.add(losses, retain_graph=True)
-        self.pending: Pending = self._block.pending
+        gradients = TaskGradients(tasks, [block], shared, scale=scale)
+        gradients.add(losses, retain_graph=True)
+        (self._block,), self.pending = gradients.groups, gradients.pending
 
     @property
     def rows(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Gradients of tasks at the place where they are compared.
+"""Gradients of tasks at a place where they are compared.
 
 Shapes: K tasks, N numbers at that place.
 """
@@ -9,21 +9,20 @@ from typing import Protocol
 
 from torch import Tensor
 
-from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes
 
 __all__ = ["Measured"]
 
 
 class Measured(Protocol):
-    """What the balancing of a step needs of the gradients; several places offer it."""
+    """What the balancing of a group of parameters needs of the gradients; several places offer it.
 
-    pending: Pending
-    scale: float
+    The gradients are those of the losses times ``scale``, the factor of a gradient scaler.
+    """
 
     @property
     def rows(self) -> Tensor:
-        """``[K, N]`` the gradients, times ``scale``."""
+        """``[K, N]`` the gradients, times ``scale``; may be written to when nothing else is due."""
 
     def combine(self, processes: Processes) -> None:
         """Make the gradients those of all processes, where they are of parameters."""

@@ -41,6 +41,12 @@ class Pending:
         pairs = zip(parameters, gradients, strict=True)
         self._found += [(task, p, gradient) for p, gradient in pairs if gradient is not None]
 
+    def of(self, task: int) -> list[tuple[Tensor, Tensor]]:
+        """Parameters and gradients of the task at this position."""
+        return [
+            (parameter, gradient) for owner, parameter, gradient in self._found if owner == task
+        ]
+
     def weighted(self, weights: Tensor | None) -> Iterable[tuple[Tensor, Tensor]]:
         """Parameter and gradient; those of a task times its weight ``[K]``, or as they are."""
         for task, parameter, gradient in self._found:

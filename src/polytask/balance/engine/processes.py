@@ -78,6 +78,15 @@ class Processes:
         dist.broadcast(shared, src=0)
         return shared.to(values.device)
 
+    def same(self, values: Tensor) -> bool:
+        """Whether a tensor of whole numbers has the same values on all processes."""
+        if self.alone:
+            return True
+        lowest, highest = values.to(self.device), values.to(self.device, copy=True)
+        dist.all_reduce(lowest, op=dist.ReduceOp.MIN)
+        dist.all_reduce(highest, op=dist.ReduceOp.MAX)
+        return torch.equal(lowest, highest)
+
     def tasks(
         self,
         losses: Mapping[str, Tensor],

@@ -16,15 +16,16 @@ CHUNK = 1 << 14
 """Numbers per row that are multiplied in single precision before sums go on in double."""
 
 
-def gramian_of(rows: Tensor) -> Tensor:
-    """``[K, K]`` inner products of ``rows [K, N]`` in float64.
+def gramian_of(rows: Tensor, others: Tensor | None = None) -> Tensor:
+    """``[K, K]`` inner products of ``rows [K, N]``, or with ``others [K, N]``, in float64.
 
     Products of blocks are summed in double precision: close to a float64 product, at the speed of
     single precision.
     """
     total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in torch.split(rows, CHUNK, dim=1):
-        total += part @ part.T
+    pairs = (torch.split(x, CHUNK, dim=1) for x in (rows, rows if others is None else others))
+    for part, other in zip(*pairs, strict=True):
+        total += part @ other.T
     return total
 
 

@@ -5,7 +5,9 @@ Shapes: K tasks of the step.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -13,15 +15,16 @@ from torch import Tensor
 from polytask.balance.balancer import (
     Balancer,
     GradientAggregator,
+    GradientBalancer,
     GramianWeighting,
+    all_finite,
 )
 from polytask.balance.context import TaskContext
 from polytask.balance.engine.gradients import TaskGradients
-from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.groups import grouped
 from polytask.balance.engine.measured import Measured
 from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes, is_sharded
-from polytask.balance.engine.weighted import each, of_sum
 from polytask.balance.result import Balanced
 from polytask.errors import InputError
 
@@ -35,11 +38,13 @@ class Step:
         tasks: ``[K]`` those that any process has a loss of, in the same order everywhere.
         shared: the shared parameters; those that are frozen are passed over.
         own: task -> its parameters, or None to find them in the graph.
+        balancer: the method.
+        groups: name -> shared parameters that are balanced apart, or None.
         processes: those that compute the step together.
         scale: factor of the losses, as of a gradient scaler.
 
     Raises:
-        InputError: no task, or no shared parameter that is trained.
+        InputError: no task, no shared parameter that is trained, or groups that cannot be.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class Step:
         shared: Iterable[Tensor],
         own: Mapping[str, Iterable[Tensor]] | None,
         *,
+        balancer: Balancer,
+        groups: Mapping[str, Iterable[Tensor]] | None,
         processes: Processes,
         scale: float,
     ) -> None:
@@ -60,6 +67,10 @@ class Step:
         self.own = [p for found in (own or {}).values() for p in found if p.requires_grad]
         self.device = self.shared[0].device
         self.sharded = is_sharded(self.shared)
+        self.groups = grouped(self.shared, groups) if groups else {}
+        self.balancer, self._balancers = balancer, [balancer]
+        if self.groups and isinstance(balancer, GradientBalancer):
+            self._balancers = [balancer.in_group(name) for name in self.groups]
 
     def values(self, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Task -> loss of all processes together, float64 on the CPU.
@@ -72,75 +83,128 @@ class Step:
         whole = self.processes.combine(found).to("cpu", torch.float64)
         return dict(zip(self.tasks, whole.unbind(), strict=True))
 
-    def gradients(self, *, factored: bool = False) -> TaskGradients:
+    def gradients(self) -> TaskGradients:
         """A place for exact gradients of the shared parameters."""
         return TaskGradients(
             self.tasks,
-            self.shared,
+            self.parts,
             self.shared,
             scale=self.scale,
-            factored=factored and self.processes.alone,
+            factored=isinstance(self.balancer, GramianWeighting) and self.processes.alone,
         )
 
-    def weigh(
-        self,
-        losses: Mapping[str, Tensor],
-        balancer: Balancer,
-        weights: Tensor,
-        *,
-        retain_graph: bool,
-    ) -> Balanced:
-        """One backward pass with weights ``[K]`` that are known."""
-        weights = self.processes.agree(weights, self.device)
-        here = weights[[self.tasks.index(name) for name in losses]]
-        pending, parameters = Pending(), list(self.shared)
-        graph = Graph(list(losses.values()))
-        if balancer.weighs_tasks:
-            ids = {id(parameter) for parameter in parameters}
-            parameters += [leaf for leaf in graph.all_leaves() if id(leaf) not in ids]
-        else:
-            for found in each(losses, graph, self.shared, scale=self.scale):
-                pending.add(*found)
-        pending.add(*of_sum(losses, here, parameters, scale=self.scale, retain_graph=retain_graph))
-        return self._finish(balancer, pending, weights, None, weights)
+    def known_weights(
+        self, values: Mapping[str, Tensor], context: Mapping[str, TaskContext]
+    ) -> list[Tensor] | None:
+        """The weights ``[K]`` of each group, if no gradients are needed before.
+
+        None also where more backward passes of known weights would be due than of single tasks.
+        """
+        if self.needs_gradients(values):
+            return None
+        found = [balancer.known_weights(values, context) for balancer in self._balancers]
+        passes = len({tuple(weights.tolist()) for weights in found})
+        return found if passes <= len(self.tasks) else None
 
     def balance(
         self,
-        place: Measured,
-        balancer: Balancer,
+        places: Sequence[Measured],
+        pending: Pending,
         values: Mapping[str, Tensor],
         context: Mapping[str, TaskContext],
         *,
         diagnose: bool,
     ) -> Balanced:
-        """Weights or an update from gradients, and what follows from them."""
-        place.combine(self.processes)
-        if isinstance(balancer, GradientAggregator) and balancer.needs_gradients(values):
-            gramian = place.gramian(self.processes) if diagnose else None
-            found = balancer.from_gradients(place.rows / self.scale, values)
-            place.apply_update(found * self.scale)
-            return self._finish(balancer, place.pending, None, gramian, found)
-        gramian = place.gramian(self.processes)
-        if isinstance(balancer, GramianWeighting) and balancer.needs_gradients(values):
-            weights = balancer.from_gramian(gramian, values)
-        else:
-            weights = balancer.known_weights(values, context)
-        weights = self.processes.agree(weights, self.device)
-        place.apply(weights)
-        return self._finish(balancer, place.pending, weights, gramian, weights)
+        """Weights or an update from gradients, and what follows from them.
 
-    def _finish(
+        Args:
+            places: of the gradients; one per group.
+            pending: gradients of other parameters.
+            values: task -> loss.
+            context: as in `backward`.
+            diagnose: find Gramians even if the balancer does not need them.
+        """
+        for place in places:
+            place.combine(self.processes)
+        if isinstance(self.balancer, GradientAggregator) and self.needs_gradients(values):
+            gramians = [place.gramian(self.processes) for place in places] if diagnose else None
+            return self.finish(pending, None, gramians, self._aggregate(places, values))
+        gramians = [place.gramian(self.processes) for place in places]
+        weights = self.weights(gramians, values, context)
+        weights = [self.processes.agree(found, self.device) for found in weights]
+        for place, found in zip(places, weights, strict=True):
+            place.apply(found)
+        return self.finish(pending, weights, gramians, weights)
+
+    @property
+    def parts(self) -> list[list[Tensor]]:
+        """The shared parameters of each group."""
+        return list(self.groups.values()) or [self.shared]
+
+    def needs_gradients(self, values: Mapping[str, Tensor]) -> bool:
+        """Whether a balancer needs gradients before its weights."""
+        return any(balancer.needs_gradients(values) for balancer in self._balancers)
+
+    def weights(
         self,
-        balancer: Balancer,
+        gramians: Sequence[Tensor],
+        values: Mapping[str, Tensor],
+        context: Mapping[str, TaskContext],
+    ) -> list[Tensor]:
+        """``[K]`` weights of each group; an overflow in one is one of the step."""
+        if not (isinstance(self.balancer, GramianWeighting) and self.needs_gradients(values)):
+            return [balancer.known_weights(values, context) for balancer in self._balancers]
+        if not all_finite(*gramians):
+            return [torch.full((len(values),), math.nan, dtype=torch.float64)] * len(gramians)
+        pairs = zip(self._balancers, gramians, strict=True)
+        return [cast("GramianWeighting", one).from_gramian(seen, values) for one, seen in pairs]
+
+    def _aggregate(self, places: Sequence[Measured], values: Mapping[str, Tensor]) -> list[Tensor]:
+        """Fill in the update of each group; an overflow in one is one of the step."""
+        if self.sharded and cast("GradientAggregator", self.balancer).whole:
+            method = type(self.balancer).__name__
+            raise InputError(f"balance: {method} needs whole gradients, fully_shard cuts them up")
+        overflow = len(places) > 1 and not all_finite(*(place.rows for place in places))
+        updates = []
+        for balancer, place in zip(self._balancers, places, strict=True):
+            rows = place.rows
+            if overflow:
+                rows.fill_(math.nan)
+            if self.scale != 1:
+                rows /= self.scale
+            update = cast("GradientAggregator", balancer).from_gradients(rows, values)
+            if self.scale != 1:
+                update *= self.scale
+            place.apply_update(update)
+            updates.append(update)
+        return updates
+
+    def finish(
+        self,
         pending: Pending,
-        weights: Tensor | None,
-        gramian: Tensor | None,
-        found: Tensor,
+        weights: Sequence[Tensor] | None,
+        gramians: Sequence[Tensor] | None,
+        found: Sequence[Tensor],
     ) -> Balanced:
-        """Fill in what waits; the step counts if what the balancer ``found`` is finite."""
+        """Fill in what waits; the step counts if all that the balancers ``found`` is finite."""
+        mean = None if weights is None else torch.stack(list(weights)).mean(0)
         shared = () if self.sharded else self.shared
         parameters = list({id(p): p for p in (*shared, *self.own)}.values())
-        self.processes.accumulate(pending, weights if balancer.weighs_tasks else None, parameters)
-        if bool(torch.isfinite(found).all()):
-            balancer.steps += 1
-        return Balanced(self.tasks, weights, gramian)
+        own = (balancer.own_weights(self.tasks, mean) for balancer in self._balancers)
+        factors = [of_group for of_group in own if of_group is not None]
+        together = torch.stack(factors).mean(0) if factors else None
+        self.processes.accumulate(pending, together, parameters)
+        if all_finite(*found):
+            for balancer in {id(b): b for b in (self.balancer, *self._balancers)}.values():
+                balancer.steps += 1
+        whole = None if gramians is None else torch.stack(list(gramians)).sum(0)
+        return Balanced(self.tasks, mean, whole, self._groups(weights, gramians))
+
+    def _groups(
+        self, weights: Sequence[Tensor] | None, gramians: Sequence[Tensor] | None
+    ) -> dict[str, Balanced]:
+        """What the step tells of each group."""
+        nothing = [None] * len(self.groups)
+        pairs = zip(weights or nothing, gramians or nothing, strict=False)
+        found = [Balanced(self.tasks, *pair) for pair in pairs]
+        return dict(zip(self.groups, found, strict=False))

@@ -20,8 +20,8 @@ Found = tuple[Sequence[Tensor], Sequence[Tensor | None]]
 
 def each(
     losses: Mapping[str, Tensor], graph: Graph, shared: Sequence[Tensor], *, scale: float
-) -> list[Found]:
-    """The gradients of each loss for the parameters that are not shared; keeps the graph.
+) -> dict[str, Found]:
+    """Task -> the gradients of its loss for the parameters that are not shared; keeps the graph.
 
     Only the part of the graph between a loss and these parameters is walked.
 
@@ -32,15 +32,15 @@ def each(
         scale: factor of the losses, as of a gradient scaler.
     """
     ids = {id(parameter) for parameter in shared}
-    found: list[Found] = []
-    for index, loss in enumerate(losses.values()):
+    found: dict[str, Found] = {}
+    for index, (name, loss) in enumerate(losses.items()):
         leaves = [leaf for leaf in graph.leaves(index) if id(leaf) not in ids]
         if leaves:
             factor = torch.full_like(loss, scale)
             gradients = torch.autograd.grad(
                 loss, leaves, factor, retain_graph=True, allow_unused=True
             )
-            found.append((leaves, gradients))
+            found[name] = (leaves, gradients)
     return found
 
 

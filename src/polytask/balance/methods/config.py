@@ -26,11 +26,21 @@ class ConFIG(GramianWeighting):
     """
 
     def weights(self, gramian: Tensor, losses: Losses) -> Tensor:
-        found = equal_projections(gramian, self.shares(losses))
-        norms, cosines = normalised(gramian)
-        units = found * norms
-        projections = cosines @ units
-        square = units @ projections
-        if not square > 0:
-            return torch.zeros_like(found)
-        return found * (norms @ projections) / square
+        return conflict_free(gramian, self.shares(losses))
+
+
+def conflict_free(gramian: Tensor, shares: Tensor) -> Tensor:
+    """``[K]`` weights of the update whose cosines with the gradients are like the shares.
+
+    Args:
+        gramian: ``[K, K]``.
+        shares: ``[K]``.
+    """
+    found = equal_projections(gramian, shares)
+    norms, cosines = normalised(gramian)
+    units = found * norms
+    projections = cosines @ units
+    square = units @ projections
+    if not square > 0:
+        return torch.zeros_like(found)
+    return found * (norms @ projections) / square

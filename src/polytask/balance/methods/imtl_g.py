@@ -26,6 +26,16 @@ class IMTLG(GramianWeighting):
     """
 
     def weights(self, gramian: Tensor, losses: Losses) -> Tensor:
-        found = equal_projections(gramian, self.shares(losses))
-        total = found.sum()
-        return found / total if total else found
+        return impartial(gramian, self.shares(losses))
+
+
+def impartial(gramian: Tensor, shares: Tensor) -> Tensor:
+    """``[K]`` weights that add up to 1 or are 0, of an update with projections like the shares.
+
+    Args:
+        gramian: ``[K, K]``.
+        shares: ``[K]``.
+    """
+    found = equal_projections(gramian, shares)
+    total = found.sum()
+    return found / total if total else found

@@ -25,7 +25,8 @@ class NashMTL(GramianWeighting):
     authors' code divides G by its Frobenius norm F before, which multiplies a by the root of F, and
     then clips d to a length of at most 1 (``max_norm`` does both); it solves the equation roughly,
     here it is solved exactly. It weighs the parameters of a task with a as well, of which the paper
-    says nothing; so does this class.
+    says nothing; so does this class. With ``priorities`` p relative to their mean, ``G a = p / a``:
+    each inner product counts to the power of p.
 
     Args:
         max_norm: scale a as the authors' code does and clip d to this length; None leaves a as it
@@ -45,7 +46,7 @@ class NashMTL(GramianWeighting):
             raise InputError(f"nash_mtl: max_norm must be positive, got {self.max_norm}")
 
     def weights(self, gramian: Tensor, losses: Losses) -> Tensor:
-        found = nash(gramian)
+        found = nash(gramian, importance=len(losses) * self.shares(losses))
         if self.max_norm is None:
             return found
         found = found * gramian.norm().sqrt()

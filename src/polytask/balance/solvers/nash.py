@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polytask.balance.solvers.directions import ROUNDING, directions, tensor_like
-from polytask.balance.solvers.stationarity import kept_apart
+from polytask.balance.solvers.directions import ROUNDING, as_numpy, directions, tensor_like
+from polytask.balance.solvers.stationarity import CLOSEST, kept_apart
 
 __all__ = ["nash"]
 
@@ -27,15 +27,18 @@ NEAR = 0.1
 
 
 @torch.no_grad()
-def nash(gramian: Tensor, power: float = 1.0) -> Tensor:
-    """The positive a that solves ``G a = a^-power``, by Newton's method.
+def nash(gramian: Tensor, power: float = 1.0, importance: Tensor | None = None) -> Tensor:
+    """The positive a that solves ``G a = (p / a)^power``, by Newton's method.
 
     Power 1 is the Nash bargaining solution: of all updates of one length, the one with the largest
-    product of the inner products with the gradients. The closer the power is to 0, the more an
-    update helps the task that it helps least.
+    product of the inner products with the gradients, each to the power of its importance p. The
+    closer the power is to 0, the more an update helps the task that it helps least.
 
     Near a Pareto-stationary point a goes to infinity, and at one nothing solves the equation:
-    there, the update fades to 0 (see `stationarity`). A zero gradient is left out, with weight 0.
+    there, the update fades to 0 (see `stationarity`). For powers below 1, a grows faster, so that
+    float32 loses what is left between gradients that cancel each other: the fading begins earlier,
+    for power 0.5 where the shortest convex combination of the unit gradients is 2e-4 long. A zero
+    gradient is left out, with weight 0.
 
     Source: Navon et al., "Multi-Task Learning as a Bargaining Game", 2022; for other powers, Ban
     and Ji, "Fair Resource Allocation in Multi-Task Learning", 2024, with ``alpha = 1 / power``.
@@ -44,6 +47,7 @@ def nash(gramian: Tensor, power: float = 1.0) -> Tensor:
         gramian: ``[K, K]`` inner products of the gradients, float64.
         power: positive. Exact from 0.1 to 3; above, tasks whose gradients are 1e6 times shorter
             than others' may get less than they should.
+        importance: ``[K]`` p, positive; 1 by default.
 
     Returns:
         ``[K]`` weights, float64; NaN if the Gramian is not finite.
@@ -53,17 +57,23 @@ def nash(gramian: Tensor, power: float = 1.0) -> Tensor:
         return torch.full_like(gramian[0], torch.nan)
     if not seen.active.any():
         return torch.zeros_like(gramian[0])
-    # With the lengths l and x = l a, the equation is C x = l^(power - 1) x^-power.
+    # With the lengths l and x = l a, the equation is C x = l^(power - 1) (p / x)^power.
     target = (power - 1) * np.log(seen.longest * seen.lengths)
+    if importance is not None:
+        target += power * np.log(as_numpy(importance)[seen.active])
     shift = target.max()
-    x = _fair(kept_apart(seen.cosines), target - shift, power)
+    # Of gradients with an own part of length e, x is e^(-2 / (1 + power)): as for power 1.
+    closest = CLOSEST ** min((1 + power) / 2, 1.0)
+    x = _fair(kept_apart(seen.cosines, closest), target - shift, power)
     return tensor_like(gramian, seen.weights(x) * np.exp(shift / (1 + power)) / seen.longest)
 
 
 def _fair(cosines: np.ndarray, target: np.ndarray, power: float) -> np.ndarray:
     """``[A]`` the solution of ``C x = exp(target) x^-power``."""
     x = _bargain(cosines)
-    return _follow(cosines, x, target, power) if power != 1 or target.any() else x
+    if power == 1 and np.abs(target).max() <= ROUNDING:
+        return x
+    return _follow(cosines, x, target, power)
 
 
 def _bargain(cosines: np.ndarray) -> np.ndarray:

@@ -16,8 +16,8 @@ CLOSEST = 1e-5
 close to stationary: what cancels is 1e5 times what is left, of which float32 keeps two digits."""
 
 
-def kept_apart(cosines: np.ndarray) -> np.ndarray:
-    """Cosines whose shortest convex combination is not shorter than `CLOSEST`.
+def kept_apart(cosines: np.ndarray, closest: float = CLOSEST) -> np.ndarray:
+    """Cosines whose shortest convex combination is not shorter than ``closest``.
 
     They are the given ones or, closer to a stationary point, those of gradients that have a small
     part of their own each, orthogonal to everything. It is as small as possible, so nothing jumps;
@@ -25,10 +25,11 @@ def kept_apart(cosines: np.ndarray) -> np.ndarray:
 
     Args:
         cosines: ``[A, A]``, positive semidefinite.
+        closest: positive.
     """
     count, products = len(cosines), cosines.sum(1)
-    if products.min() > CLOSEST * np.sqrt(max(products.sum(), 0.0)):
+    if products.min() > closest * np.sqrt(max(products.sum(), 0.0)):
         return cosines  # the sum of the unit gradients shows it already
     shares = Shortest(cosines, np.ones(count), np.zeros(count), 1.0).solve()
-    missing = CLOSEST**2 - float(shares @ cosines @ shares)
+    missing = closest**2 - float(shares @ cosines @ shares)
     return cosines + max(count * missing, 0.0) * np.eye(count)
