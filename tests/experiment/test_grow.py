@@ -155,5 +155,5 @@ def test_what_earlier_runs_were_trained_with_is_kept(out: Path, tmp_path: Path) 
     assert json.loads(file.read_text())["earlier"] == [old]
     assert environment_after(file, Path(old["recipe_folder"]))["earlier"][0] == old
     file.write_text("[]")
-    with pytest.raises(InputError, match="environment.json: cannot be read"):
+    with pytest.raises(InputError, match=r"environment\.json: cannot be read"):
         environment_after(file, tmp_path)

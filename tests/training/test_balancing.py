@@ -166,6 +166,25 @@ def test_bad_recipes(spec: Any, message: str) -> None:
         read_balancing(spec, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"method": "static", "factors": {"a_labl": 2.0}}, r"factors: unknown task 'a_labl'; did"),
+        ({"method": "pcgrad", "priorities": {"b": 2.0}}, r"balance\.priorities: unknown task 'b'"),
+        ({"method": "pcd", "primary": "a_valu"}, r"primary: unknown task .*did you mean 'a_value'"),
+        ({"method": "cr_mogm", "base": "pcd", "options": {"primary": "x"}}, "unknown task 'x'"),
+    ],
+)
+def test_options_that_name_other_tasks(tmp_path: Path, spec: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Case(balance=spec).trainer(tmp_path)
+
+
+def test_an_option_may_map_other_things_to_numbers(tmp_path: Path) -> None:
+    spec = {"method": "cr_mogm", "base": "cagrad", "options": {"c": 0.3}}
+    Case(balance=spec).trainer(tmp_path)
+
+
 def test_the_run_gives_its_seed() -> None:
     found = read_balancing("pcgrad", seed=7)
     assert found is not None

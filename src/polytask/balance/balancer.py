@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote, unquote
 
@@ -76,6 +76,20 @@ class Balancer(nn.Module, ABC):
 
     def observe(self, losses: Mapping[str, float]) -> None:
         """Take note of validation losses, task -> mean loss; nothing by default."""
+
+    def named_tasks(self) -> Mapping[str, Sequence[str]]:
+        """Option -> the tasks that it names, which should exist: the keys of a mapping to numbers.
+
+        A method whose options name tasks in another way, or map something else to numbers,
+        overrides this.
+        """
+        given = {option.name: getattr(self, option.name) for option in fields(self) if option.init}
+        return {
+            name: tuple(value)
+            for name, value in given.items()
+            if isinstance(value, Mapping)
+            and all(isinstance(number, int | float) for number in value.values())
+        }
 
     @property
     def weighs_tasks(self) -> bool:

@@ -12,7 +12,7 @@ from polytask import balance
 from polytask.balance import Balanced, Balancer, Cost, Memory, TaskContext
 from polytask.balance.engine.checks import check_grouping, check_memory
 from polytask.data import Step
-from polytask.errors import InputError
+from polytask.errors import InputError, unknown
 from polytask.models import Features, MultiTaskModel
 from polytask.tasks import Task
 from polytask.training.balance_groups import Groups, layer_groups
@@ -81,9 +81,14 @@ class Balancing:
             micro_batches: parts of each batch.
 
         Raises:
-            InputError: no trained parameter is shared, none has a name that a group starts with, or
-                batches are cut, which low memory cannot be for.
+            InputError: no trained parameter is shared, none has a name that a group starts with, an
+                option names a task that does not exist, or batches are cut, which low memory cannot
+                be for.
         """
+        for option, names in self.balancer.named_tasks().items():
+            for name in names:
+                if name not in model.tasks:
+                    raise unknown("task", name, model.tasks, where=f"balance.{option}")
         if self.memory == "low" and micro_batches > 1:
             raise InputError("balance.memory: low walks a whole batch; set micro_batches to 1")
         self._tasks, self._micro_batches = model.tasks, micro_batches

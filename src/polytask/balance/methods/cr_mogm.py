@@ -78,6 +78,9 @@ class CRMOGM(GramianWeighting):
     def observe(self, losses: Mapping[str, float]) -> None:
         self.method.observe(losses)
 
+    def named_tasks(self) -> Mapping[str, Sequence[str]]:
+        return self.method.named_tasks()
+
     def own_weights(self, names: Sequence[str], weights: Tensor | None) -> Tensor | None:
         if self.task_gradients:
             return super().own_weights(names, weights)

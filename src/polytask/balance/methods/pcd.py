@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -62,6 +63,9 @@ class PCD(GramianWeighting):
         if self.priorities:
             raise InputError("pcd: `primary` says what comes first; leave priorities out")
         self.squares = TaskState()
+
+    def named_tasks(self) -> Mapping[str, Sequence[str]]:
+        return {"primary": (self.primary,)}
 
     def weights(self, gramian: Tensor, losses: Losses) -> Tensor:
         names = list(losses)
