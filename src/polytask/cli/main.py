@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from polytask.cli import data, models, results, training
+from polytask.cli import data, merging, models, results, training
 from polytask.errors import InputError, RunError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ for command in (
     results.report,
     results.compare,
     models.drop_task,
+    merging.merge,
     results.list_blocks,
 ):
     name = "list" if command is results.list_blocks else command.__name__.replace("_", "-")

@@ -14,13 +14,14 @@ __all__ = ["stoppable"]
 
 
 @contextmanager
-def stoppable(out: Path) -> Iterator[None]:
+def stoppable(out: Path, *, otherwise: str = "nothing begun") -> Iterator[None]:
     """While entered, a request to stop ends what is going on, and what was written stays whole.
 
     The steps of a run note such a request themselves, and write a checkpoint.
 
     Args:
         out: the folder of the experiment, for the message.
+        otherwise: what the message says where there is no experiment.
 
     Raises:
         RunError: the command was asked to stop.
@@ -29,7 +30,7 @@ def stoppable(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        hint = f"--resume goes on with {out}" if (out / "recipe.yaml").exists() else "nothing begun"
+        hint = f"--resume goes on with {out}" if (out / "recipe.yaml").exists() else otherwise
         raise RunError(f"stopped; {hint}") from None
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,61 @@
+"""What a method of merging promises and asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from polytask.errors import InputError
+
+__all__ = ["Contract", "Invariant"]
+
+Invariant = Literal["identical", "single", "zero"]
+"""``identical``: merging equal models gives that model, bit for bit. ``single``: one model, all
+of it kept, at scale 1 gives that model, up to the rounding of its difference from the base.
+``zero``: scale 0 gives the base, bit for bit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a method promises and asks for.
+
+    Args:
+        needs_base: it merges changes from a base model; otherwise it takes no base.
+        least: fewest models.
+        most: most models; None for any number.
+        symmetric: the order of the models does not matter, bit for bit.
+        random: the result depends on the seed.
+        invariants: what always holds.
+    """
+
+    needs_base: bool
+    least: int = 1
+    most: int | None = None
+    symmetric: bool = True
+    random: bool = False
+    invariants: frozenset[Invariant] = frozenset()
+
+    def check(self, name: str, *, base: bool, models: int, adapters: bool = False) -> None:
+        """Refuse inputs that a method cannot merge.
+
+        Args:
+            name: of the method.
+            base: whether there is a base model.
+            models: how many models there are.
+            adapters: whether some of them are adapters, which are models only with their base.
+
+        Raises:
+            InputError: a base is missing or not wanted, too few or too many models.
+        """
+        if self.needs_base and not base:
+            raise InputError(f"{name} merges changes from a base model: give base")
+        if base and not self.needs_base and not adapters:
+            raise InputError(f"{name} takes no base: list it among the models, or leave it out")
+        if models < self.least or (self.most is not None and models > self.most):
+            raise InputError(f"{name} takes {self._wanted()}, got {models}")
+
+    def _wanted(self) -> str:
+        if self.most == self.least:
+            return f"{self.least} models"
+        at_least = f"at least {self.least} model" + ("s" if self.least != 1 else "")
+        return at_least if self.most is None else f"{self.least} to {self.most} models"

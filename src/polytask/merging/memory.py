@@ -1,0 +1,184 @@
+"""Merging of state dicts in memory, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polytask.errors import InputError
+from polytask.merging.group import chunks
+from polytask.merging.kinds import Delta, Weights
+from polytask.merging.merger import Item, Merger
+from polytask.merging.method import DeltaMethod, Method
+from polytask.merging.options import check_inputs, make_method
+from polytask.merging.sources.base import Source
+from polytask.merging.sources.state_dict import StateDict
+
+__all__ = ["Direction", "merge_state_dicts", "prepare_state_dicts"]
+
+StateDicts = Sequence[Mapping[str, Tensor]]
+
+
+def merge_state_dicts(
+    method: str | Method,
+    *,
+    models: StateDicts,
+    base: Mapping[str, Tensor] | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> dict[str, Tensor]:
+    """Merge models in memory. The result has gradients where the inputs have.
+
+    It is computed as `merge` computes files, with the same bits.
+
+    Args:
+        method: its name, or a method with its options.
+        models: the models.
+        base: the base model, for methods that merge changes.
+        seed: of random numbers.
+        options: of the method.
+
+    Returns:
+        Name -> tensor, in the dtype that the inputs have together. Names that share a tensor in
+        all inputs share one in the result.
+
+    Raises:
+        InputError: the inputs do not fit the method or each other, an option is wrong, or a value
+            is NaN or infinite.
+    """
+    ties = _ties(base, models)
+    merger = _merger(method, base, models, ties, seed, options)
+    merger.survey()
+    return _tied({item.group.name: _whole(merger, item) for item in merger.items}, ties)
+
+
+def prepare_state_dicts(
+    method: str | Method,
+    *,
+    base: Mapping[str, Tensor],
+    models: StateDicts,
+    seed: int = 0,
+    **options: Any,
+) -> Direction:
+    """Do all of a merge but its last step, so that many scales can be tried.
+
+    Args:
+        method: its name, or a method with its options; one that merges changes from a base.
+        base: the base model.
+        models: the models.
+        seed: of random numbers.
+        options: of the method.
+
+    Raises:
+        InputError: as `merge_state_dicts`; or the method has no scale.
+    """
+    ties = _ties(base, models)
+    merger = _merger(method, base, models, ties, seed, options)
+    if not isinstance(merger.method, DeltaMethod):
+        raise InputError(f"{method} has no direction to scale: it merges weights, not changes")
+    merger.survey()
+    parts = {item.group.name: _direction(merger, item) for item in merger.items}
+    return Direction(merger, parts, ties)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Where a base model moves, prepared by `prepare_state_dicts`."""
+
+    merger: Merger
+    parts: Mapping[str, tuple[Tensor, Tensor | None]]
+    ties: Mapping[str, str]
+
+    def apply(self, scale: float | Tensor = 1.0) -> dict[str, Tensor]:
+        """The merged model.
+
+        Args:
+            scale: factor of the direction; a tensor without dimensions may have a gradient. It
+                replaces the method's own.
+
+        Returns:
+            Name -> tensor, as `merge_state_dicts` gives it.
+        """
+        return _tied({i.group.name: self._apply(i, scale) for i in self.merger.items}, self.ties)
+
+    def _apply(self, item: Item, scale: float | Tensor) -> Tensor:
+        base, change = self.parts[item.group.name]
+        if change is not None:
+            base = self.merger.applied(item, Weights(base), Delta(change), scale).values
+        return base.to(item.group.stored).view(item.group.shape)
+
+
+def _merger(
+    method: str | Method,
+    base: Mapping[str, Tensor] | None,
+    models: StateDicts,
+    ties: Mapping[str, str],
+    seed: int,
+    options: Mapping[str, Any],
+) -> Merger:
+    """The merger of what is left when of tied names only the first one stays."""
+    opened: dict[int, Source] = {}
+    for index, model in enumerate(models):
+        opened.setdefault(id(model), _opened(f"models[{index}]", model, ties))
+    made = make_method(method, options)
+    check_inputs(made, base=base is not None, models=len(models))
+    return Merger(
+        made,
+        base=None if base is None else opened.get(id(base), _opened("base", base, ties)),
+        models=[opened[id(model)] for model in models],
+        seed=seed,
+    )
+
+
+def _opened(label: str, model: Mapping[str, Tensor], ties: Mapping[str, str]) -> StateDict:
+    return StateDict(label, {name: value for name, value in model.items() if name not in ties})
+
+
+def _whole(merger: Merger, item: Item) -> Tensor:
+    place = merger.place(item)
+    pieces = [merger.merged(item, place, *chunk).values for chunk in chunks(0, item.group.size)]
+    merged = _joined(pieces, item).to(item.group.stored)
+    item.group.check_result(merged, 0, item.group.size)
+    return merged.view(item.group.shape)
+
+
+def _direction(merger: Merger, item: Item) -> tuple[Tensor, Tensor | None]:
+    """The base of a tensor, and its direction if it has one."""
+    place = merger.place(item)
+    if item.treatment == "copy":
+        return _whole(merger, item).reshape(-1), None
+    pairs = [merger.direction(item, place, *chunk) for chunk in chunks(0, item.group.size)]
+    bases, changes = [base.values for base, _ in pairs], [change.values for _, change in pairs]
+    return _joined(bases, item), _joined(changes, item)
+
+
+def _joined(pieces: Sequence[Tensor], item: Item) -> Tensor:
+    return torch.cat(list(pieces)) if pieces else torch.empty(0, dtype=item.group.dtype)
+
+
+def _ties(base: Mapping[str, Tensor] | None, models: StateDicts) -> dict[str, str]:
+    """Name -> an earlier name that shares its tensor in every input."""
+    inputs = [*([] if base is None else [base]), *models]
+    first: dict[tuple[object, ...], str] = {}
+    ties = {}
+    for name in inputs[0] if inputs else ():
+        memory = tuple(_memory(model.get(name)) for model in inputs)
+        earlier = first.setdefault(memory, name)
+        if earlier != name and None not in memory:
+            ties[name] = earlier
+    return ties
+
+
+def _memory(value: object) -> tuple[object, ...] | None:
+    """What tensors share that share all of their elements; None if there are no elements."""
+    if not isinstance(value, Tensor) or not value.numel():
+        return None
+    return (value.data_ptr(), value.shape, value.stride(), value.dtype)
+
+
+def _tied(merged: Mapping[str, Tensor], ties: Mapping[str, str]) -> dict[str, Tensor]:
+    return {**merged, **{name: merged[earlier] for name, earlier in ties.items()}}

@@ -1,0 +1,62 @@
+"""Drop changes at random, rescale the rest, and add them up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from polytask.merging.contract import Contract
+from polytask.merging.kinds import Delta, Weights
+from polytask.merging.method import DeltaMethod
+from polytask.merging.methods.drop import chosen
+from polytask.merging.place import Place
+from polytask.merging.settings import (
+    PerModel,
+    check_finite,
+    check_shares,
+    check_switches,
+    for_models,
+)
+
+__all__ = ["DARELinear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DARELinear(DeltaMethod):
+    """Drop each element of a task vector with probability p, divide the rest by 1 - p, add up.
+
+    theta_0 + scale sum_k w_k m_k tau_k / (1 - p), where m_k is 1 with probability 1 - p.
+
+    Source: Yu et al., "Language Models are Super Mario", 2024. mergekit divides by what restores
+    the sum of magnitudes of the tensor instead, which is close to 1 - p.
+
+    Args:
+        density: 1 - p, in (0, 1]; 0.1 in the paper.
+        weights: w_k; any finite numbers.
+        rescale: divide by 1 - p, as in the paper.
+    """
+
+    contract: ClassVar[Contract] = Contract(
+        needs_base=True, random=True, invariants=frozenset({"single", "zero"})
+    )
+
+    density: PerModel = 0.1
+    weights: PerModel = 1.0
+    rescale: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shares("density", self.density)
+        check_finite("weights", self.weights)
+        check_switches(rescale=self.rescale)
+
+    def prepare(self, base: Weights, deltas: Sequence[Delta], at: Place) -> Delta:
+        densities, weights = for_models(self.density, at), for_models(self.weights, at)
+        total = base.values.new_zeros(base.values.shape)
+        for model, (delta, density) in enumerate(zip(deltas, densities, strict=True)):
+            factor = weights[model] / density if self.rescale else weights[model]
+            mask = chosen(delta.values, density, at, model)
+            # A product, so that no NaN is dropped unseen.
+            total.addcmul_(delta.values, mask, value=factor)
+        return Delta(total)

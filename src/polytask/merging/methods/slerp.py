@@ -1,0 +1,79 @@
+"""Spherical interpolation between two models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from polytask.merging.contract import Contract
+from polytask.merging.kinds import Weights
+from polytask.merging.method import Scope, WeightMethod
+from polytask.merging.place import Place
+from polytask.merging.population import Population
+from polytask.merging.settings import Setting, check_shares, for_tensor
+
+__all__ = ["Slerp"]
+
+PARALLEL = 0.9995
+"""Cosine above which (or below minus which) the interpolation is linear, as in mergekit."""
+
+BLOCK = 1 << 15
+"""Elements whose products are added up in their own precision; blocks are added in float64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slerp(WeightMethod):
+    """From one model to another along the arc between them, tensor by tensor.
+
+    With the angle omega between the flat tensors a and b:
+    (sin((1 - t) omega) a + sin(t omega) b) / sin(omega), and (1 - t) a + t b where they are almost
+    parallel or one of them is 0.
+
+    Source: Shoemake, "Animating rotation with quaternion curves", 1985; for models as in mergekit.
+
+    Args:
+        t: 0 gives the first model, 1 the second.
+    """
+
+    contract: ClassVar[Contract] = Contract(
+        needs_base=False, least=2, most=2, symmetric=False, invariants=frozenset({"identical"})
+    )
+
+    t: Setting = 0.5
+
+    def __post_init__(self) -> None:
+        check_shares("t", self.t, zero=True)
+
+    @property
+    def scope(self) -> Scope:
+        return "tensor"
+
+    def survey(self, population: Population) -> Tensor:
+        """The cosine of the angle between the two tensors, in float64; NaN if one of them is 0."""
+        products = torch.stack(population.map(_products)).sum(0)
+        return products[0] / (products[1].sqrt() * products[2].sqrt())
+
+    def combine(self, models: Sequence[Weights], at: Place) -> Weights:
+        a, b = models[0].values, models[1].values
+        t = for_tensor(self.t, at)
+        cosine: Tensor = at.found
+        if not abs(float(cosine.detach())) < PARALLEL:
+            return Weights(a.lerp(b, t))
+        omega = cosine.acos()
+        of_a, of_b = (((1 - t) * omega).sin(), (t * omega).sin())
+        return Weights((of_a / omega.sin()).to(a) * a + (of_b / omega.sin()).to(b) * b)
+
+
+def _products(values: Sequence[Tensor]) -> Tensor:
+    """The inner products a b, a a, b b of a piece."""
+    a, b = values
+    return torch.stack([_product(x, y) for x, y in ((a, b), (a, a), (b, b))])
+
+
+def _product(x: Tensor, y: Tensor) -> Tensor:
+    product = torch.stack([block.sum() for block in torch.split(x * y, BLOCK)]).double().sum()
+    return product if product.isfinite() else (x.double() * y.double()).sum()

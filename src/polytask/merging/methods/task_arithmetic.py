@@ -1,0 +1,44 @@
+"""Sums of task vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from polytask.merging.contract import Contract
+from polytask.merging.kinds import Delta, Weights
+from polytask.merging.method import DeltaMethod
+from polytask.merging.methods.sums import weighted_sum
+from polytask.merging.place import Place
+from polytask.merging.settings import PerModel, check_finite, for_models
+
+__all__ = ["TaskArithmetic"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskArithmetic(DeltaMethod):
+    """The base plus the sum of what each model learned: theta_0 + scale sum_k w_k tau_k.
+
+    tau_k = theta_k - theta_0 is the task vector of a model. A negative weight makes the result
+    forget what the model learned.
+
+    Source: Ilharco et al., "Editing Models with Task Arithmetic", 2023.
+
+    Args:
+        weights: w_k; any finite numbers.
+    """
+
+    contract: ClassVar[Contract] = Contract(
+        needs_base=True, invariants=frozenset({"single", "zero"})
+    )
+
+    weights: PerModel = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_finite("weights", self.weights)
+
+    def prepare(self, base: Weights, deltas: Sequence[Delta], at: Place) -> Delta:
+        values = (delta.values for delta in deltas)
+        return Delta(weighted_sum(values, for_models(self.weights, at)))

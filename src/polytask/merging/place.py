@@ -1,0 +1,54 @@
+"""Where in a model elements are: what a method may depend on beside their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Place", "depths"]
+
+LAYER = re.compile(r"(?:^|(?<=\.))(\d+)(?=\.)")
+"""The number of a layer in the name of a tensor: the first part that is a number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the elements that a method combines are, and what is known there.
+
+    Args:
+        tensor: the name of the tensor.
+        depth: of its layer: 0 the first, 1 the last; 0 outside the layers.
+        order: for each model as the method sees it, its index as the user gave it.
+        keys: for each model as the method sees it, what its random numbers depend on.
+        start: index of the first element in the flat tensor.
+        found: what the method's own survey returned.
+    """
+
+    tensor: str
+    depth: float
+    order: tuple[int, ...]
+    keys: tuple[bytes, ...]
+    start: int = 0
+    found: Any = None
+
+
+def depths(names: Iterable[str]) -> Mapping[str, float]:
+    """The depth of every tensor, read from the numbers in the names.
+
+    Layers are counted under each prefix: an encoder and a decoder both go from 0 to 1. A single
+    layer has depth 1.
+    """
+    layers: dict[str, tuple[str, int]] = {}
+    for name in names:
+        found = LAYER.search(name)
+        if found is not None:
+            layers[name] = (name[: found.start()], int(found[1]))
+    last: dict[str, int] = {}
+    for prefix, layer in layers.values():
+        last[prefix] = max(layer, last.get(prefix, 0))
+    return {
+        name: layer / last[prefix] if last[prefix] else 1.0
+        for name, (prefix, layer) in layers.items()
+    }

@@ -1,0 +1,116 @@
+"""All that a merge is to do, as one value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from polytask.construct import plain
+from polytask.errors import InputError
+from polytask.merging.adapter_output import check_adapter_rank
+from polytask.merging.heads import HeadChoice, check_head_choice
+from polytask.merging.method import Method
+from polytask.merging.methods import METHODS
+from polytask.merging.options import check_inputs
+from polytask.merging.rounding import Rounding, check_dtype, check_rounding
+from polytask.merging.sources.locate import is_adapter
+from polytask.merging.tokenizers import TokenizerChoice, check_tokenizer_choice
+
+__all__ = ["Change", "Plan", "parse_size"]
+
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+INPUTS = ("method", "models", "base")
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[KMGT]B)?)")
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change between two models, as an input.
+
+    Args:
+        model: path of the model that is reached.
+        base: path of the model where it starts.
+    """
+
+    model: Path
+    base: Path
+
+    def __str__(self) -> str:
+        return f"{self.model} - {self.base}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to merge, how, and how to store it.
+
+    Args:
+        method: with its options.
+        models: paths of the models, or changes between two.
+        base: path of the base model, if the method merges changes or a model is an adapter.
+        dtype: of the result: float64, float32, float16 or bfloat16; None for what the inputs have
+            together.
+        rounding: to that dtype.
+        seed: of random numbers.
+        tokenizer: whether all models must have the same tokens.
+        shard_size: most bytes of a file of weights, such as 2_000_000_000 or "2GB".
+        heads: which heads are kept that adapters bring and the base does not have.
+        adapter_rank: write an adapter of this rank instead of a model; None for a model.
+
+    Raises:
+        InputError: an unknown dtype, rounding or choice of tokenizer or heads, a seed or rank that
+            is none, a size that is none, or models that the method cannot merge.
+    """
+
+    method: Method
+    models: tuple[Path | Change, ...]
+    base: Path | None = None
+    dtype: str | None = None
+    rounding: Rounding = "nearest"
+    seed: int = 0
+    tokenizer: TokenizerChoice = "same"
+    shard_size: int | str = "5GB"
+    heads: HeadChoice = "same"
+    adapter_rank: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.dtype is not None:
+            check_dtype(self.dtype)
+        check_rounding(self.rounding)
+        check_tokenizer_choice(self.tokenizer)
+        if type(self.seed) is not int or self.seed < 0:
+            raise InputError(f"seed: must be an integer of at least 0, got {self.seed!r}")
+        parse_size(self.shard_size)
+        check_head_choice(self.heads)
+        if self.adapter_rank is not None:
+            check_adapter_rank(self.adapter_rank, self.method)
+        adapters = any(isinstance(model, Path) and is_adapter(model) for model in self.models)
+        base, models = self.base is not None, len(self.models)
+        check_inputs(self.method, base=base, models=models, adapters=adapters)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, every default spelled out."""
+        name = METHODS.spec(self.method)["type"]
+        storing = tuple(f.name for f in fields(self) if f.name not in INPUTS)
+        values = {key: getattr(self, key) for key in storing}
+        return {"method": name, "options": plain(self.method), **values}
+
+
+def parse_size(size: int | str) -> int:
+    """A number of bytes, given as such or like ``5GB``.
+
+    Raises:
+        InputError: it is neither.
+
+    Example:
+        >>> parse_size("5GB")
+        5000000000
+    """
+    match = SIZE.fullmatch(str(size).upper())
+    found = int(float(match[1]) * UNITS[match[2]]) if match else 0
+    if isinstance(size, bool) or found < 1:
+        raise InputError(
+            f"shard_size: {size!r} is no size: give a number of bytes, or one with KB, MB, GB or TB"
+        )
+    return found

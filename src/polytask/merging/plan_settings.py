@@ -1,0 +1,145 @@
+"""Parameters of a plan in YAML as options of our methods."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polytask.errors import InputError, unknown
+from polytask.merging.methods import METHODS
+from polytask.merging.settings import AlongDepth, ByName, Setting
+
+__all__ = ["DEFAULTS", "method_options"]
+
+OWN = {"weight": "weights", "density": "density", "gamma": "outliers"}
+"""Parameter that each model may have -> our option."""
+
+SHARED = {"lambda": "scale", "t": "t"}
+"""Parameter of the whole plan with a number for each tensor -> our option."""
+
+SWITCHES = {"normalize": "normalise", "rescale": "rescale"}
+"""Parameter that is true or false -> our option."""
+
+WITHOUT_EFFECT = {"int8_mask"}
+"""Parameters that say how mergekit computes, not what."""
+
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "average": {},
+    "linear": {"normalise": True},
+    "slerp": {},
+    "task_arithmetic": {},
+    "ties": {"density": 1.0, "normalise": True, "trim": "tensor"},
+    "dare_linear": {"density": 1.0, "rescale": True},
+    "dare_ties": {"density": 1.0, "normalise": False, "rescale": True},
+    "breadcrumbs": {"density": 1.0, "outliers": 0.01},
+}
+"""Methods that a plan can name, with mergekit's defaults where it has the method."""
+
+
+def method_options(
+    method: str, own: Sequence[Mapping[str, Any]], shared: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """The options of a method.
+
+    Args:
+        method: its name.
+        own: the parameters of each model.
+        shared: the parameters of the plan.
+        where: the place, for messages.
+
+    Raises:
+        InputError: an unknown parameter, or one that the method does not have; a value that is no
+            number, gradient or list of filters.
+    """
+    fields = {field.name for field in dataclasses.fields(METHODS.get(method))}
+    _check_names(method, fields, own, shared, where)
+    options: dict[str, Any] = {**DEFAULTS[method]}
+    for name, option in OWN.items():
+        if option in fields:
+            default = DEFAULTS[method].get(option, 1.0)
+            options[option] = [
+                _setting([of_model.get(name), shared.get(name)], default, f"{where}: {name}")
+                for of_model in own
+            ]
+    for name, option in SHARED.items():
+        if name in shared:
+            options[option] = _setting([shared[name]], None, f"{where}: {name}")
+    for name, option in SWITCHES.items():
+        if option in fields and name in shared:
+            options[option] = shared[name]
+    if "trim" in shared:
+        options["trim"] = shared["trim"]
+    if method == "slerp" and "t" not in options:
+        raise InputError(f"{where}: slerp needs the parameter t")
+    return options
+
+
+def _check_names(
+    method: str,
+    fields: set[str],
+    own: Sequence[Mapping[str, Any]],
+    shared: Mapping[str, Any],
+    where: str,
+) -> None:
+    """Refuse parameters that the method does not have, and shared ones that a model has."""
+    all_options = {**OWN, **SHARED, "trim": "trim"}
+    known = {name for name, option in all_options.items() if option in fields}
+    known |= {*SWITCHES, *WITHOUT_EFFECT}
+    for parameters in (shared, *own):
+        for name in parameters:
+            if name not in known:
+                raise unknown("parameter", name, known, where=f"{where}: {method}")
+            if parameters is not shared and name not in OWN:
+                raise InputError(f"{where}: {name} goes under the parameters of the whole plan")
+    for name, option in SWITCHES.items():
+        if not isinstance(shared.get(name, False), bool):
+            raise InputError(f"{where}: {name}: expected true or false, got {shared[name]!r}")
+        if shared.get(name) and option not in fields:
+            raise InputError(f"{where}: {method} has no {name}: leave it out or set it to false")
+
+
+def _setting(levels: Sequence[Any], default: float | None, where: str) -> Setting:
+    """What the first level says that has a rule for a tensor.
+
+    Args:
+        levels: from the most important one; None where a level says nothing.
+        default: what holds if none has a rule.
+        where: the place, for messages.
+    """
+    rules = [rule for level in levels if level is not None for rule in _rules(level, where)]
+    if default is not None:
+        rules.append((None, default))
+    return rules[0][1] if rules[0][0] is None else ByName(tuple(rules))
+
+
+def _rules(level: Any, where: str) -> list[tuple[str | None, float | AlongDepth]]:
+    if isinstance(level, dict):
+        level = [level]
+    if not isinstance(level, list) or not any(isinstance(item, dict) for item in level):
+        return [(None, _value(level, where))]
+    return [_rule(item, where) for item in level]
+
+
+def _rule(item: Any, where: str) -> tuple[str | None, float | AlongDepth]:
+    if not isinstance(item, dict) or "value" not in item or set(item) - {"filter", "value"}:
+        raise InputError(f"{where}: expected filter and value, got {item!r}")
+    part = item.get("filter", "*")
+    if not isinstance(part, str):
+        raise InputError(f"{where}: filter: expected a part of a name, got {part!r}")
+    return None if part == "*" else part, _value(item["value"], where)
+
+
+def _value(value: Any, where: str) -> float | AlongDepth:
+    if isinstance(value, list) and value:
+        return AlongDepth(tuple(_number(item, where) for item in value))
+    return _number(value, where)
+
+
+def _number(value: Any, where: str) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError("a switch is no number")
+        return float(value)  # YAML takes 1e-3 for a text
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected a number, got {value!r}") from error

@@ -1,0 +1,160 @@
+"""The values of a method's options: one number, or one that depends on model, depth or name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from polytask.errors import InputError
+from polytask.merging.place import Place
+
+__all__ = [
+    "AlongDepth",
+    "ByName",
+    "PerModel",
+    "Setting",
+    "check_finite",
+    "check_not_negative",
+    "check_shares",
+    "check_switches",
+    "for_models",
+    "for_tensor",
+    "is_constant",
+]
+
+
+@dataclass(frozen=True)
+class AlongDepth:
+    """A number that changes with the depth of the layer, linearly between the given values.
+
+    Args:
+        values: at equal distances from the first layer to the last. Tensors outside the layers
+            (embeddings, final norm, head) have the first one.
+    """
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ByName:
+    """A number that depends on the name of the tensor: the first rule that fits counts.
+
+    Args:
+        rules: pairs of a part of a name (None fits every name) and what holds there.
+    """
+
+    rules: tuple[tuple[str | None, float | AlongDepth], ...]
+
+
+Setting = float | AlongDepth | ByName
+"""A number for each tensor."""
+
+PerModel = Setting | Sequence[Setting]
+"""A number for each tensor and model; a sequence has one setting per model."""
+
+
+def for_tensor(setting: Setting, at: Place) -> float:
+    """The number that holds for a tensor.
+
+    Raises:
+        InputError: no rule fits its name.
+    """
+    if isinstance(setting, AlongDepth):
+        return _interpolate(setting.values, at.depth)
+    if isinstance(setting, ByName):
+        for part, value in setting.rules:
+            if part is None or part in at.tensor:
+                return for_tensor(value, at)
+        raise InputError(f"no rule gives a value for tensor {at.tensor!r}; add one that fits all")
+    return setting
+
+
+def for_models(setting: PerModel, at: Place) -> list[float]:
+    """The numbers that hold for a tensor, one per model, in the order in which models are given."""
+    if isinstance(setting, Sequence):
+        return [for_tensor(setting[index], at) for index in at.order]
+    return [for_tensor(setting, at)] * len(at.order)
+
+
+def is_constant(setting: PerModel) -> bool:
+    """Whether the same number holds for every tensor."""
+    if isinstance(setting, Sequence):
+        return all(map(is_constant, setting))
+    return not isinstance(setting, AlongDepth | ByName)
+
+
+def check_finite(name: str, setting: PerModel) -> None:
+    """Refuse what is no number, or not finite.
+
+    Raises:
+        InputError: with the name of the option.
+    """
+    for number in _numbers(name, setting):
+        if not math.isfinite(number):
+            raise InputError(f"{name}: must be finite, got {number}")
+
+
+def check_not_negative(name: str, setting: PerModel) -> None:
+    """Refuse what is no finite number of at least 0.
+
+    Raises:
+        InputError: with the name of the option.
+    """
+    check_finite(name, setting)
+    for number in _numbers(name, setting):
+        if number < 0:
+            raise InputError(f"{name}: must not be negative, got {number}")
+
+
+def check_shares(name: str, setting: PerModel, *, zero: bool = False) -> None:
+    """Refuse what is no share: a number above 0 (or, with ``zero``, from 0) and at most 1.
+
+    Raises:
+        InputError: with the name of the option.
+    """
+    for number in _numbers(name, setting):
+        if not (0 < number <= 1 or (zero and number == 0)):
+            raise InputError(f"{name}: must be in {'[' if zero else '('}0, 1], got {number}")
+
+
+def check_switches(**switches: object) -> None:
+    """Refuse what is neither true nor false.
+
+    Raises:
+        InputError: with the name of the option.
+    """
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise InputError(f"{name}: must be true or false, got {value!r}")
+
+
+def _numbers(name: str, setting: object) -> Iterator[float]:
+    """Every number that a setting may give."""
+    if isinstance(setting, bool) or not isinstance(setting, int | float):
+        for part in _parts(name, setting):
+            yield from _numbers(name, part)
+    else:
+        yield float(setting)
+
+
+def _parts(name: str, setting: object) -> Sequence[object]:
+    if isinstance(setting, AlongDepth):
+        parts: Sequence[object] = setting.values
+    elif isinstance(setting, ByName):
+        parts = [value for _, value in setting.rules]
+    elif isinstance(setting, list | tuple):
+        parts = setting
+    else:
+        raise InputError(f"{name}: expected a number, got {setting!r}")
+    if not parts:
+        raise InputError(f"{name}: holds no number")
+    return parts
+
+
+def _interpolate(values: Sequence[float], depth: float) -> float:
+    position = depth * (len(values) - 1)
+    below = min(int(position), len(values) - 1)
+    above = min(below + 1, len(values) - 1)
+    share = position - below
+    return (1 - share) * values[below] + share * values[above]
