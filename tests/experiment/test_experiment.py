@@ -61,7 +61,7 @@ WRONG: dict[str, Mapping[str, Any]] = {
     "sharing": {"model.sharing": "hart"},
     "mixture": {"mixture": {"type": "temperature", "temperature": 0.1}},
     "freeze": {"training.freeze": ["backbonne"]},
-    "fp16": {"training.precision": "fp16"},
+    "precision": {"training.precision": "fp8"},
     "device": {"training.device": "cuda:77"},
     "select": {"select.ranges": {"lable": [0, 1]}},
     "file": {"data.first.files": "no.csv"},

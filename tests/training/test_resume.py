@@ -50,6 +50,7 @@ CASES: dict[str, Case] = {
     "balanced groups": Case(balance={"method": "grad_norm", "groups": "layer"}),
     "learned weights": Case(balance={"method": "uncertainty", "learning_rate": 0.1}),
     "bf16": Case(options={"precision": "bf16"}),
+    "fp16": Case(options={"precision": "fp16"}, balance={"method": "pcgrad", "update_every": 2}),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,33 @@ def test_bf16_learns_and_keeps_parameters_in_float32(tmp_path: Path) -> None:
         torch.testing.assert_close(value, exact[name], rtol=0.1, atol=0.02)
 
 
-def test_fp16_needs_an_accelerator(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="fp16 needs an accelerator"):
-        Case(options={"precision": "fp16"}).trainer(tmp_path)
+@pytest.mark.parametrize("balance", ["equal", "uncertainty", "pcgrad", "grad_drop"])
+@pytest.mark.parametrize("micro_batches", [1, 2])
+def test_fp16_is_near_fp32(tmp_path: Path, balance: str, micro_batches: int) -> None:
+    options = {"micro_batches": micro_batches, "clip_norm": 1.0}
+    exact = Case(balance=balance, options=options).trained(tmp_path / "fp32")
+    half = Case(balance=balance, options={**options, "precision": "fp16"}).trained(tmp_path / "16")
+    assert any(not torch.equal(half[name], exact[name]) for name in half)
+    for name, value in half.items():
+        torch.testing.assert_close(value, exact[name], rtol=0.02, atol=0.01)
+
+
+@pytest.mark.parametrize("balance", ["equal", "uncertainty", "pcgrad", "grad_drop"])
+def test_a_step_that_overflows_in_fp16_is_skipped(tmp_path: Path, balance: str) -> None:
+    case = Case(balance=balance, options={"precision": "fp16", "steps": 1, "evaluate_every": 1})
+    trainer = case.trainer(tmp_path)
+    scaler, balancing = trainer.update.scaler, trainer.update.balancing
+    scaler.update(2.0**60)
+    before = weights(trainer.model)
+    state = deepcopy(balancing.balancer.state_dict()) if balancing is not None else {}
+    trainer.fit()
+    assert scaler.get_scale() == 2.0**59
+    assert_equal(weights(trainer.model), before)
+    if balancing is not None:
+        after = balancing.balancer.state_dict()
+        assert all(value.isfinite().all() for value in after.values())
+        if balance != "uncertainty":  # it saw losses alone, and those were finite
+            assert_equal(after, state)
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "nowhere"])

@@ -164,7 +164,8 @@ def described(balanced: Balanced) -> dict[str, Any]:
     """What the log says of a balanced step: weights, norms and cosines, where there are any.
 
     ``cosines`` holds, for each task, those with the tasks after it. ``groups`` holds the same of
-    each group, where groups were balanced apart.
+    each group, where groups were balanced apart. What is not finite, in a step that overflowed, is
+    left out.
     """
     found: dict[str, Any] = {"tasks": list(balanced.tasks), **_numbers(balanced)}
     if balanced.groups:
@@ -174,9 +175,9 @@ def described(balanced: Balanced) -> dict[str, Any]:
 
 def _numbers(balanced: Balanced) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if balanced.weights is not None:
+    if balanced.weights is not None and balanced.weights.isfinite().all():
         found["weights"] = balanced.weights.tolist()
-    if balanced.gramian is not None:
+    if balanced.gramian is not None and balanced.gramian.isfinite().all():
         rows = balanced.cosines.tolist()
         found["norms"] = balanced.norms.tolist()
         found["cosines"] = [

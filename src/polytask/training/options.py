@@ -27,8 +27,8 @@ class TrainingOptions:
         schedule: what follows the warm-up: constant, or a linear or cosine descent to zero.
         warmup: share of the steps over which the learning rate rises linearly from zero.
         clip_norm: the norm of the whole gradient is cut to this; None for no limit.
-        precision: ``fp32``, or automatic mixed precision in ``bf16`` or ``fp16`` (fp16 needs an
-            accelerator).
+        precision: ``fp32``, or automatic mixed precision in ``bf16`` or ``fp16`` (which
+            is for accelerators: slow on a CPU).
         micro_batches: parts into which each batch is cut to save memory; the step stays the same.
         freeze: parameters whose names start with one of these are not trained, for example
             ``backbone``.

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from polytask.balance import Balanced
 from polytask.data import Batch, Step
-from polytask.errors import InputError
 from polytask.models import MultiTaskModel
 from polytask.randomness import seed_all
 from polytask.training.balancing import Balancing, Computed
@@ -50,7 +49,7 @@ class Update:
         balancing: how the losses of a step become one update; their sum by default.
 
     Raises:
-        InputError: fp16 without an accelerator, or options that do not fit the model.
+        InputError: options that do not fit the model.
     """
 
     def __init__(
@@ -63,11 +62,10 @@ class Update:
         balancing: Balancing | None = None,
     ) -> None:
         device = processes.device
-        if options.precision == "fp16" and device.type == "cpu":
-            raise InputError("training.precision: fp16 needs an accelerator; use bf16 or fp32")
         self.model, self.options, self.processes, self.seed = model, options, processes, seed
         self.optimizer = make_optimizer(model, options)
         self.scaler = torch.amp.GradScaler(device.type, enabled=options.precision == "fp16")
+        self.scaler.scale(self._zero())  # made ready: balanced steps scale by themselves
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.balancing = balancing
         if balancing is not None:
