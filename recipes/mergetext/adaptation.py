@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -54,10 +55,13 @@ class Adaptation:
             batches=self.batches,
             outputs=lambda model, task, batch: encoder.logits(batch.texts, heads[task]),
         )
+        self.embedded = replace(
+            self.experts, outputs=lambda model, task, batch: encoder.sentences(batch.texts)
+        )
 
     def single(self) -> dict[str, Callable[[], State]]:
         """Method -> one model for all tasks, from texts without classes."""
-        steps, rate = self.size.adaptation, 1e-2
+        encoder, steps, rate = self.encoder, self.size.adaptation, 1e-2
         return {
             "adamerging": lambda: merging.adamerging(self.experts, steps=steps, rate=rate).state,
             "adamerging++": lambda: (
@@ -71,6 +75,9 @@ class Adaptation:
             ),
             "fisher": lambda: self._with_statistics("fisher", self._fisher),
             "regmean": lambda: self._with_statistics("regmean", self._gramians),
+            "regmean++": lambda: merging.regmean_plus_plus(
+                self.embedded, mask=lambda batch: encoder.mask(batch.texts)
+            ),
         }
 
     def labelled(self) -> dict[str, Callable[[], State]]:
@@ -91,14 +98,7 @@ class Adaptation:
 
     def surgery(self, state: State) -> merging.Surgery:
         """What corrects the sentences of a merged model, from texts without classes."""
-        experts = merging.Experts(
-            model=self.encoder.model,
-            base=self.experts.base,
-            models=self.experts.models,
-            batches=self.batches,
-            outputs=lambda model, task, batch: self.encoder.sentences(batch.texts),
-        )
-        return merging.surgery(experts, state, steps=self.size.adaptation, rate=1e-2)
+        return merging.surgery(self.embedded, state, steps=self.size.adaptation, rate=1e-2)
 
     def _with_statistics(
         self, method: str, collect: Callable[[str], merging.Statistics]

@@ -56,7 +56,8 @@ def write_page(folder: Path, readme: Path, size: Size) -> None:
         "validation texts of each task. `bits` are those for each parameter and task, of 32; "
         "models and parts for each task need the name of the task when they predict. Methods that "
         f"need texts see {size.batches * size.rows} training texts of each task and take "
-        f"{size.adaptation} steps, a tenth or less of what their papers take.",
+        f"{size.adaptation} steps, at larger rates than their defaults: far fewer than in their "
+        "papers, so what they can reach is not shown.",
         "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *rows)),
     ]
     readme.write_text("\n\n".join(lines) + "\n", encoding="utf-8")

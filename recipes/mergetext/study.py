@@ -32,7 +32,7 @@ from tasks import Examples, read_tasks
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("POLYTASK_DATA") or CHECKOUT.parent / "shared" / "data")
-SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7)
+SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.7, 2.3, 3.0)
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6)
 """Of the masks, as in the paper."""
 
@@ -46,7 +46,9 @@ SCALED: Mapping[str, dict[str, Any]] = {
         "breadcrumbs",
         "breadcrumbs_ties",
         "della",
+        "della_linear",
         "magmax",
+        "ram",
         "sce",
         "pcb",
         "consensus",

@@ -20,6 +20,7 @@ WITH_TEXTS = (
     "concrete",
     "fisher",
     "regmean",
+    "regmean++",
     "atlas",
     "self_positioning",
     "tinting",

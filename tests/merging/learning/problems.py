@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional
 
 from polytask.merging import Experts
 
-__all__ = ["Problem", "cross_entropy", "line", "problem"]
+__all__ = ["Problem", "cross_entropy", "line", "narrow", "problem"]
 
 FEATURES, CLASSES, ROWS = 8, 3, 256
 Net = Callable[[], nn.Module]
@@ -69,6 +70,21 @@ class Problem:
         with torch.no_grad():
             found = [self.model(rows).argmax(1) == classes for rows, classes in self.data.values()]
         return float(torch.stack(found).float().mean())
+
+
+def narrow(experts: Experts) -> Experts:
+    """The same in bfloat16."""
+    base, *models = (
+        {name: value.bfloat16() for name, value in state.items()}
+        for state in (experts.base, *experts.models.values())
+    )
+    return replace(
+        experts,
+        model=experts.model.bfloat16(),
+        base=base,
+        models=dict(zip(experts.models, models, strict=True)),
+        outputs=lambda model, task, batch: model(batch.bfloat16()).float(),
+    )
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:

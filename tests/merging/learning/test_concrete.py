@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.merging.learning.problems import line, problem
+from tests.merging.learning.problems import line, narrow, problem
 from torch import Tensor, nn
 
 from polytask.errors import InputError
@@ -281,18 +281,7 @@ def test_what_no_expert_changed_has_no_mask() -> None:
 
 
 def test_narrow_weights_stay_narrow() -> None:
-    experts = problem(lambda: nn.Linear(8, 3)).experts
-    base, *models = (
-        {name: value.bfloat16() for name, value in state.items()}
-        for state in (experts.base, *experts.models.values())
-    )
-    experts = replace(
-        experts,
-        model=experts.model.bfloat16(),
-        base=base,
-        models=dict(zip("ab", models, strict=True)),
-        outputs=lambda model, task, batch: model(batch.bfloat16()).float(),
-    )
+    experts = narrow(problem(lambda: nn.Linear(8, 3)).experts)
     found = concrete(experts, inner=InnerLevel(rate=0.1, steps=3), steps=3, binary=True)
     assert {value.dtype for value in found.state.values()} == {torch.bfloat16}
     assert {value.dtype for value in found.mask.values()} == {torch.float32}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.merging.learning.problems import line, problem
+from tests.merging.learning.problems import line, narrow, problem
 from torch import Tensor, nn
 
 from polytask.errors import InputError
@@ -90,18 +90,7 @@ def test_what_no_expert_changed_has_no_coefficient() -> None:
 
 
 def test_narrow_weights_stay_narrow() -> None:
-    experts = problem(lambda: nn.Linear(8, 3)).experts
-    base, *models = (
-        {name: value.bfloat16() for name, value in state.items()}
-        for state in (experts.base, *experts.models.values())
-    )
-    experts = replace(
-        experts,
-        model=experts.model.bfloat16(),
-        base=base,
-        models=dict(zip("ab", models, strict=True)),
-        outputs=lambda model, task, batch: model(batch.bfloat16()).float(),
-    )
+    experts = narrow(problem(lambda: nn.Linear(8, 3)).experts)
     learned = adamerging(experts, steps=20, rate=1e-2)
     assert {value.dtype for value in learned.state.values()} == {torch.bfloat16}
     assert learned.losses[-1] < learned.losses[0]

@@ -95,7 +95,7 @@ class Merger:
         align(self.reference, [source for source in models if source is not self.reference])
         if method.contract.statistics is not None:
             check_statistics(statistics, method.contract.statistics, self.reference.entries)
-        self.identities = identify(models, _ties(method, len(models), statistics))
+        self.identities = identify(models, _own(method, len(models), statistics))
         order = list(range(len(models)))
         if method.contract.symmetric:
             order.sort(key=lambda index: self.identities[index])
@@ -216,7 +216,7 @@ class Merger:
         return "unchanged"
 
 
-def _ties(method: Method, models: int, statistics: Sequence[OpenStatistics]) -> list[str]:
+def _own(method: Method, models: int, statistics: Sequence[OpenStatistics]) -> list[str]:
     """For each model what tells it from others of the same weights."""
     own = [own_settings(method, index) for index in range(models)]
     if not statistics:

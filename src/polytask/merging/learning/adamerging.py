@@ -35,9 +35,9 @@ def adamerging(
     by itself (AdaMerging++).
 
     Source: Yang et al., "AdaMerging: Adaptive Model Merging for Multi-Task Learning", 2024; the
-    defaults, the bounds, Adam and one batch per task in each step are those of the authors' code.
-    Theirs are batches of 16 of the test texts themselves, without labels: take texts that you do
-    not test on if you compare with methods that see none.
+    defaults, the bounds and Adam are those of the authors' code. It takes two batches of 16 of each
+    task in each step, here one is taken; and they are of the test examples themselves, without
+    labels: take others if you compare with methods that see none.
 
     Args:
         experts: the models, and unlabelled batches of each task.

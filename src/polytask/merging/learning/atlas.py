@@ -33,8 +33,9 @@ def atlas(
 
     Source: Zhang et al., "Knowledge Composition using Task Vectors with Learned Anisotropic
     Scaling", 2024. Rate, decay, a cosine from the rate to 0 and gradients of norm 1 at most are
-    those of the authors' code for a few labels. It draws one partition for all tensors of a shape,
-    here each tensor has its own; the choice of the most informative blocks is not built.
+    those of the authors' code for a few labels, the number of steps is ours. It draws one partition
+    for all tensors of a shape, here each tensor has its own; the choice of the most informative
+    blocks is not built.
 
     Args:
         experts: the task vectors, and batches of the tasks that the result is for.

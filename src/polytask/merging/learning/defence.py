@@ -59,9 +59,8 @@ def defend(
     step of the mask before. There is no code for masked task arithmetic, only its options.
 
     How much is gained depends on the attack, and much may come from the mask alone: where one of
-    two digit classifiers was poisoned, 100 steps at a rate of 0.03 took the attack from 99% with
-    plain task arithmetic to 9%, those of `concrete` to 8%, at equal accuracy. Compare them by
-    `attack_success_rate` with a trigger of your own.
+    two classifiers of digits was poisoned, `concrete` did as well (``benchmarks/backdoor.py``).
+    Compare both by `attack_success_rate` with a trigger of your own.
 
     Args:
         experts: the models, and unlabelled batches of each task.

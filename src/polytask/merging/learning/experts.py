@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -88,7 +89,7 @@ class Experts:
         if missing := [task for task in self.models if task not in self.batches]:
             raise InputError(f"batches: those of task {missing[0]!r} are missing")
 
-    @property
+    @cached_property
     def ties(self) -> Mapping[str, str]:
         """Name -> an earlier name of the same parameter of the module."""
         first: dict[int, str] = {}
@@ -107,8 +108,7 @@ class Experts:
         Raises:
             InputError: it returned no tensor.
         """
-        ties = self.ties
-        weights = {f"model.{name}": state[name] for name in state if name not in ties}
+        weights = {f"model.{name}": state[name] for name in state if name not in self.ties}
         called = functional_call(_Called(self.model, self.outputs), weights, (task, batch))
         if not isinstance(called, Tensor):
             raise InputError(f"outputs: returned {type(called).__name__} for {task!r}, no tensor")

@@ -72,9 +72,7 @@ def _convolution(
     groups: int = 1,
 ) -> Axes:
     out, into, *kernel = tracer.axes(weight)
-    channel = tensor.dim() - len(kernel) - 1
-    before = tracer.axes(tensor)
-    tracer.orders.fix([*before[channel + 1 :], *kernel])
+    before, channel = _under_kernel(tracer, tensor, kernel)
     if groups == 1:
         tracer.orders.tie(before[channel], into)
     elif groups == tensor.shape[channel]:  # each channel has filters of its own
@@ -82,6 +80,15 @@ def _convolution(
     else:
         tracer.orders.fix([before[channel], into, out])
     return (*before[:channel], _with(tracer, out, bias), *[None] * len(kernel))
+
+
+def _under_kernel(
+    tracer: Tracer, tensor: Tensor, kernel: Sequence[Axis | None]
+) -> tuple[Axes, int]:
+    """The axes of an input, and which are its channels; pixels keep their order."""
+    before, channel = tracer.axes(tensor), tensor.dim() - len(kernel) - 1
+    tracer.orders.fix([*before[channel + 1 :], *kernel])
+    return before, channel
 
 
 def _transposed_convolution(
@@ -97,9 +104,7 @@ def _transposed_convolution(
     dilation: object = 1,
 ) -> Axes:
     into, out, *kernel = tracer.axes(weight)
-    channel = tensor.dim() - len(kernel) - 1
-    before = tracer.axes(tensor)
-    tracer.orders.fix([*before[channel + 1 :], *kernel])
+    before, channel = _under_kernel(tracer, tensor, kernel)
     if groups == 1:
         tracer.orders.tie(before[channel], into)
     else:
