@@ -75,7 +75,7 @@ def import_polytask() -> None:
         from polytask.merging.engine import kernels
 
         kernels.compiled_combine(), kernels.compiled_count()
-        kernels.compiled_merge(), kernels.compiled_sums()
+        kernels.compiled_merge(), kernels.compiled_sums(), kernels.compiled_multiply()
 
 
 def import_mergekit() -> None:

@@ -53,6 +53,15 @@ def equal(first: Model, second: Model) -> None:
         torch.testing.assert_close(mine, other, rtol=0, atol=0)
 
 
+def test_an_overflow_on_another_process_is_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With shards it may be seen there alone."""
+    monkeypatch.setattr("polytask.balance.engine.processes.Processes.everywhere", lambda *_: False)
+    model, balancer = Model("mlp"), Medians()
+    step(model, balancer, halves(model))
+    assert balancer.steps == 0
+    assert all(p.grad is not None and p.grad.isnan().all() for p in model.shared)
+
+
 @pytest.mark.parametrize("trunk", ["mlp", "wide"])
 @pytest.mark.parametrize("method", LOOKS)
 def test_each_group_is_balanced_as_if_it_were_alone(trunk: str, method: str) -> None:

@@ -24,7 +24,6 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
         (PCGrad(), {"cost": "features"}, "cost='features': .* use cost='exact'"),
         (UncertaintyWeighting(), {"cost": "last_block"}, "cost='last_block': .* use cost='exact'"),
         (PCGrad(), {"memory": "low"}, "memory='low': .* leave memory out"),
-        (PCGrad(), {"groups": True}, "groups: .* leave groups out"),
         (MoDo(), {}, "MoDo: fully_shard allows one batch per step; take 'mgda'"),
         (ExcessMTL(), {}, "ExcessMTL needs whole gradients, .* weighs by the Gramian"),
     ],
@@ -32,8 +31,6 @@ def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_refusals_say_what_to_do(balancer: Balancer, options: dict[str, Any], said: str) -> None:
     problem = Problem()
     losses, features = problem.losses()
-    if "groups" in options:
-        options = {**options, "groups": {"all": problem.trunk.parameters()}}
     with pytest.raises(InputError, match=said):
         problem.differentiate(balancer, losses, features, **options)
 

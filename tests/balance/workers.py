@@ -77,6 +77,8 @@ CASES: dict[str, Case] = {
     "shards, vectors": Case(Mixed, {}, shard=True),
     "shards, losses": Case(lambda: balance.UncertaintyWeighting(learning_rate=0.3), {}, shard=True),
     "shards, an absent task": Case(balance.PCGrad, {}, shard=True, absent="c"),
+    "shards, groups": Case(balance.PCGrad, {}, shard=True, groups=True),
+    "shards, groups, vectors": Case(Mixed, {}, shard=True, groups=True, absent="c"),
     "shards, kept weights": Case(lambda: balance.PCGrad(update_every=2), {}, shard=True),
 }
 

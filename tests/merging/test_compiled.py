@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from polytask.merging.elementwise import ElementwiseMethod, Steps
 from polytask.merging.engine import compiled, group, selection
 from polytask.merging.engine.content import ContentHash
 from polytask.merging.engine.counting import count
+from polytask.merging.engine.survey import TensorPopulation
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.methods.linear import Linear
+from polytask.merging.methods.slerp import Slerp
 from polytask.merging.methods.sums import weighted_sum
 from polytask.merging.methods.task_arithmetic import TaskArithmetic
 from polytask.merging.methods.ties import TIES
@@ -48,6 +51,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "slerp": [{"t": 0.3}],
     "breadcrumbs": [{"density": 0.9, "outliers": 0.01}, {"outliers": 0.0, "scale": 1.3}],
 }
+WEIGHTED = compiled.Compiled(weighted=True, surveys=True)
 CASES = [(method, options) for method, several in OPTIONS.items() for options in several]
 
 
@@ -99,7 +103,7 @@ def pieces(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return note
 
-    for way in ("merged", "combined"):
+    for way in ("merged", "_combined"):
         monkeypatch.setattr(compiled.Compiled, way, noted(getattr(compiled.Compiled, way)))
     monkeypatch.setattr(group, "PIECE", 2 * BLOCK)
     return merged
@@ -122,8 +126,7 @@ def test_the_same_bits(
     inputs = [save(str(index), model) for index, model in enumerate(models())]
     without, with_it = both(method, inputs, tmp_path, monkeypatch, **options)
     assert weights(tmp_path / "with") == weights(tmp_path / "without")
-    alone = [] if method == "slerp" else ["norm"]  # two numbers have no angle between them
-    assert sorted(pieces) == ["a", "a", "b", *alone]
+    assert sorted(pieces) == ["a", "a", "b", "norm"]
     assert with_it.warnings == without.warnings
     assert "numba" in with_it.versions
     assert "numba" not in without.versions
@@ -142,7 +145,9 @@ def test_bits_of_any_numbers(data: st.DataObject) -> None:
     steps = Steps(weights=own, least=least, join="agreeing mean")
     at = Place(tensor="w", shape=(size,), depth=0.0, order=tuple(range(count)), keys=())
     sources = [StateDict("", {"w": values}) for values in (base, *rest)]
-    found = compiled.Compiled(weighted=False).merged("w", sources, steps, 0.5, at, size)
+    found = compiled.Compiled(weighted=False, surveys=True).merged(
+        "w", sources, steps, 0.5, at, size
+    )
 
     start = Weights(base.float())
     method = TIES(density=0.5, weights=own, scale=0.5)
@@ -160,14 +165,47 @@ def test_bits_of_any_sum(data: st.DataObject) -> None:
     table = torch.randn(count, size, generator=torch.Generator().manual_seed(size)).bfloat16()
     own = [data.draw(st.sampled_from([0.0, 0.3, 1.0, -2.5])) for _ in table]
     sources = [StateDict("", {"w": values}) for values in table]
-    found = compiled.Compiled(weighted=True).combined("w", sources, own, 0, size)
+    method = Linear(weights=own, normalise=False)
+    at = Place(tensor="w", shape=(size,), depth=0.0, order=tuple(range(count)), keys=())
+    found = WEIGHTED.weighted("w", sources, method, at, size)
     expected = weighted_sum([values.float() for values in table], own).bfloat16()
     assert found is not None
     assert torch.equal(found.view(torch.int16), expected.view(torch.int16))
 
 
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_bits_of_slerp(data: st.DataObject) -> None:
+    size, t = data.draw(st.integers(1, 5000)), data.draw(st.floats(0, 1))
+    spread = data.draw(st.sampled_from([0.0, 1e-3, 1.0]))  # equal, almost parallel, far apart
+    noise = torch.Generator().manual_seed(size)
+    a = torch.randn(size, generator=noise).bfloat16()
+    b = (a + spread * torch.randn(size, generator=noise)).bfloat16()
+    at = Place(tensor="w", shape=(size,), depth=0.0, order=(0, 1), keys=())
+    sources = (StateDict("", {"w": a}), StateDict("", {"w": b}))
+    made = group.Group(
+        name="w",
+        shape=(size,),
+        base=None,
+        models=sources,
+        dtype=torch.float32,
+        stored=torch.bfloat16,
+    )
+    method, found = Slerp(t=t), []
+    for code in (None, WEIGHTED):
+        cosine = method.survey(TensorPopulation(made, at, changes=False, compiled=code))
+        found.append(replace(at, found=cosine))
+    assert [float(place.found) for place in found] == [float(found[0].found)] * 2
+    merged = WEIGHTED.weighted("w", sources, method, found[1], size)
+    expected = method.combine([Weights(a.float()), Weights(b.float())], found[0]).values.bfloat16()
+    assert merged is not None
+    assert torch.equal(merged.view(torch.int16), expected.view(torch.int16))
+    if spread == 0:
+        assert torch.equal(merged, a)
+
+
 def test_code_that_is_loaded_pays_earlier(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiled.Compiled(weighted=True)
+    assert compiled.Compiled(weighted=True, surveys=False)
     assert compiled.compiled(Linear(), compiled.LOADED) is not None
     assert compiled.compiled(Linear(), compiled.LOADED - 1) is None
     monkeypatch.delitem(sys.modules, compiled.CODE)
@@ -191,12 +229,14 @@ def test_counts_of_any_numbers(data: st.DataObject) -> None:
     base, model = digits.to(torch.uint16).view(torch.bfloat16)
     sources = [StateDict("", {"w": values}) for values in (base, model)]
     bits = (model.float() - base.float()).abs().numpy().view(np.uint32)
-    low, high = sorted(data.draw(st.tuples(*[st.sampled_from(sorted(bits.tolist()))] * 2)))
-    counter = compiled.Compiled(weighted=False).counter("w", sources, 0, size)
+    end = st.sampled_from(sorted(bits.tolist()))
+    pairs = data.draw(st.lists(st.tuples(end, end), min_size=1, max_size=3))
+    intervals = [(min(pair), max(pair)) for pair in pairs]
+    counter = compiled.Compiled(weighted=False, surveys=True).counter("w", sources, 0, size)
     assert counter is not None
-    found, expected = counter(0, low, high), count(bits, low, high)
-    assert found.numbers == expected.numbers
-    assert found.inside.tolist() == expected.inside.tolist()
+    for found, expected in zip(counter(0, intervals), count(bits, intervals), strict=True):
+        assert found.numbers == expected.numbers
+        assert found.inside.tolist() == expected.inside.tolist()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
@@ -258,7 +298,7 @@ def test_wide_models_are_left_to_pytorch(
 @pytest.mark.parametrize("size", [0, 7, 509 * 4, 509 * 40 + 13])
 def test_hashes_of_contents_are_the_same(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = torch.randn(size, generator=torch.Generator().manual_seed(1))
-    compiled.Compiled(weighted=True)
+    compiled.Compiled(weighted=True, surveys=False)
     with_it = ContentHash(StateDict("", {"w": values})).hexdigest()
     monkeypatch.delitem(sys.modules, compiled.CODE)
     assert ContentHash(StateDict("", {"w": values})).hexdigest() == with_it

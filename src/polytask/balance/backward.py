@@ -121,7 +121,7 @@ def backward(
         tasks, parameters, own, balancer=balancer, groups=groups, processes=together, scale=scale
     )
     if step.sharded:
-        check_shards(balancer, cost=cost, memory=memory, groups=bool(groups))
+        check_shards(balancer, cost=cost, memory=memory)
     values, about = step.values(losses), context or {}
     if not step.sharded and not diagnose:
         weights = step.known_weights(values, about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -14,7 +15,21 @@ from polytask.merging.method import Method, WeightMethod
 from polytask.merging.methods.sums import weighted_sum
 from polytask.merging.place import Place
 
-__all__ = ["WeightedMethod", "has_factors_alone"]
+__all__ = ["Step", "WeightedMethod", "has_factors_alone"]
+
+
+class Step(NamedTuple):
+    """From one model towards another: equal models stay as they are, bit for bit.
+
+    Args:
+        start: which model.
+        end: which other one.
+        share: of the way.
+    """
+
+    start: int
+    end: int
+    share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +44,23 @@ class WeightedMethod(WeightMethod):
             at: the tensor.
 
         Returns:
-            One for each model, or None where the method merges `otherwise`.
+            One for each model, or None where the method goes a `step`.
         """
 
-    def otherwise(self, models: Sequence[Weights], at: Place) -> Weights:
-        """The merged weights where there are no factors.
+    def step(self, at: Place) -> Step:
+        """What is done with two models where there are no factors.
 
         Args:
-            models: one flat piece of each model, all of one length.
-            at: where the piece is.
+            at: the tensor.
         """
         raise InputError(f"{type(self).__name__} has no factors for tensor {at.tensor!r}")
 
     def combine(self, models: Sequence[Weights], at: Place) -> Weights:
         factors = self.factors(at)
         if factors is None:
-            return self.otherwise(models, at)
+            start, end, share = self.step(at)
+            here = models[start]
+            return here + (models[end] - here) * share
         numbers = [float(f.detach() if isinstance(f, Tensor) else f) for f in factors]
         total = weighted_sum((model.values for model in models), numbers)
         for model, factor in zip(models, factors, strict=True):

@@ -116,20 +116,18 @@ def check_batches(
         raise InputError(f"{method}: independent batches need cost='exact' and memory='normal'")
 
 
-def check_shards(balancer: Balancer, *, cost: str, memory: str, groups: bool) -> None:
+def check_shards(balancer: Balancer, *, cost: str, memory: str) -> None:
     """Refuse what a shared part under ``fully_shard`` cannot have.
 
     Raises:
         InputError: a method that compares independent batches or keeps whole gradients, another
-            cost than ``exact``, low memory, or groups.
+            cost than ``exact``, or low memory.
     """
     method = type(balancer).__name__
     if cost != "exact":
         raise InputError(f"cost={cost!r}: fully_shard cuts parameters up; use cost='exact'")
     if memory != "normal":
         raise InputError(f"memory={memory!r}: fully_shard keeps shards alone; leave memory out")
-    if groups:
-        raise InputError("groups: fully_shard cuts parameters up; leave groups out")
     if balancer.independent:
         raise InputError(f"{method}: fully_shard allows one batch per step; take 'mgda'")
     if isinstance(balancer, GradientAggregator) and balancer.whole:

@@ -62,21 +62,20 @@ def differentiate_at(
 
 
 def _shards(step: Step, losses: Mapping[str, Tensor], *, retain_graph: bool) -> Places:
-    from polytask.balance.engine.sharded import ShardedGradients
+    from polytask.balance.engine.sharded import differentiate_shards
 
     if step.processes.factor * step.processes.count != 1:
         raise InputError("processes: fully_shard takes the mean itself; use processes='mean'")
     if not losses:
         raise InputError("balance: with sharded parameters every process needs a loss")
-    place = ShardedGradients(
+    return differentiate_shards(
         losses,
         step.tasks,
-        step.shared,
+        step.parts,
         step.own,
         scale=step.scale,
         retain_graph=retain_graph,
     )
-    return [place], place.pending
 
 
 def _at_features(

@@ -78,6 +78,10 @@ class Processes:
         dist.broadcast(shared, src=0)
         return shared.to(values.device)
 
+    def everywhere(self, holds: bool, device: torch.device) -> bool:
+        """Whether something holds on all processes."""
+        return not self.add(torch.tensor(float(not holds), device=device))
+
     def same(self, values: Tensor) -> bool:
         """Whether a tensor of whole numbers has the same values on all processes."""
         if self.alone:

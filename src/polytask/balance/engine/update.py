@@ -56,8 +56,11 @@ def update(
 def _aggregate(
     step: Step, places: Sequence[Measured], values: Mapping[str, Tensor]
 ) -> list[Tensor]:
-    """Fill in the update of each group; an overflow in one is one of the step."""
-    overflow = len(places) > 1 and not all_finite(*(place.rows for place in places))
+    """Fill in the update of each group; an overflow in one, or in a shard, is one of the step."""
+    overflow = False
+    if len(places) > 1 or step.sharded:
+        finite = all_finite(*(place.rows for place in places))
+        overflow = not step.processes.everywhere(finite, step.device)
     updates = []
     for balancer, place in zip(step.balancers, places, strict=True):
         rows = place.rows

@@ -15,10 +15,13 @@ def onto_simplex(values: np.ndarray) -> np.ndarray:
 
     Source: Held, Wolfe and Crowder, "Validation of subgradient optimization", 1974.
     """
-    largest = np.sort(values)[::-1]
-    values = values - largest[0]  # changes nothing, but keeps the 1 of the sum visible
-    largest = largest - largest[0]
-    levels = (largest.cumsum() - 1) / np.arange(1, len(values) + 1)
-    last = np.count_nonzero(largest > levels) - 1  # the first is always above its level
-    found = np.maximum(values - levels[last], 0)
-    return np.asarray(found / found.sum())
+    numbers = sorted(values.tolist(), reverse=True)
+    largest, total, level = numbers[0], 0.0, 0.0
+    for count, number in enumerate(numbers, start=1):
+        above = number - largest  # changes nothing, but keeps the 1 of the sum visible
+        found = (total + above - 1) / count
+        if above <= found:
+            break
+        total, level = total + above, found
+    nearest = np.maximum(values - largest - level, 0)
+    return np.asarray(nearest / nearest.sum())

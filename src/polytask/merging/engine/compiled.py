@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from polytask.merging.elementwise import Join, Steps, has_steps_alone
-from polytask.merging.engine.counting import Counted
+from polytask.merging.engine.counting import Counted, Interval
+from polytask.merging.engine.gramian import BLOCK as SUMMED
+from polytask.merging.engine.pair_products import LANES
 from polytask.merging.engine.random_numbers import BLOCK, TABLE, bounds, multipliers
 from polytask.merging.method import Method
 from polytask.merging.place import Place
 from polytask.merging.sources.base import Source
-from polytask.merging.weighted import has_factors_alone
+from polytask.merging.weighted import WeightedMethod, has_factors_alone
 
 __all__ = ["Compiled", "compiled"]
 
@@ -61,7 +63,7 @@ def compiled(method: Method, size: int) -> Compiled | None:
     installed = importlib.util.find_spec("numba") is not None
     if not installed or torch.backends.cpu.get_cpu_capability() not in CAPABILITIES:
         return None
-    return Compiled(weighted=weighted)
+    return Compiled(weighted=weighted, surveys=method.scope != "element")
 
 
 class Compiled:
@@ -72,16 +74,21 @@ class Compiled:
 
     Args:
         weighted: whether it is for methods that add up weights, or for those that have steps.
+        surveys: whether they look at all values first.
     """
 
-    def __init__(self, *, weighted: bool) -> None:
+    def __init__(self, *, weighted: bool, surveys: bool) -> None:
         from polytask.merging.engine import kernels
 
         kernels.compiled_sums()  # which hashes of contents use from then on
         if weighted:
             self._combine = kernels.compiled_combine()
-        else:
-            self._merge, self._count = kernels.compiled_merge(), kernels.compiled_count()
+        if weighted and surveys:
+            self._multiply = kernels.compiled_multiply()
+        if not weighted or surveys:
+            self._merge = kernels.compiled_merge()
+        if not weighted and surveys:
+            self._count = kernels.compiled_count()
         self.versions = {"numba": version("numba")}
 
     def merged(
@@ -112,18 +119,29 @@ class Compiled:
         rest = _arguments(steps, scale, at, stop)
         return merged if self._merge(base, np.array(models), *rest, bits) else None
 
-    def combined(
-        self, name: str, sources: Sequence[Source], weights: Sequence[float], start: int, stop: int
+    def weighted(
+        self, name: str, sources: Sequence[Source], method: WeightedMethod, at: Place, stop: int
     ) -> Tensor | None:
-        """A piece of a weighted sum in bfloat16; None as in `merged`.
+        """A piece of what a weighted method merges in bfloat16; None as in `merged`.
 
         Args:
             name: of the tensor.
             sources: the models.
-            weights: of each.
-            start: first element.
+            method: of the merge.
+            at: where the piece begins.
             stop: the element after the last one.
         """
+        factors = method.factors(at)
+        if factors is not None:
+            weights = [float(factor) for factor in factors]
+            return self._combined(name, sources, weights, at.start, stop)
+        start, end, share = method.step(at)
+        steps = Steps(weights=[share])
+        return self.merged(name, [sources[start], sources[end]], steps, 1.0, at, stop)
+
+    def _combined(
+        self, name: str, sources: Sequence[Source], weights: Sequence[float], start: int, stop: int
+    ) -> Tensor | None:
         if not _are_narrow(sources, name):
             return None
         inputs = [source.read(name, start, stop).contiguous() for source in sources]
@@ -132,9 +150,33 @@ class Compiled:
         models = np.array([values.data_ptr() for values in inputs])
         return merged if self._combine(models, np.array(weights, np.float32), bits) else None
 
+    def lanes(
+        self, name: str, sources: Sequence[Source], start: int, stop: int
+    ) -> Callable[[], Tensor] | None:
+        """What adds up products of a chunk of two models, as `Multipliable` takes it.
+
+        Args:
+            name: of the tensor.
+            sources: the models.
+            start: first element of the chunk.
+            stop: the element after the last one.
+
+        Returns:
+            None for other numbers, or not two models.
+        """
+        if len(sources) != 2 or not _are_narrow(sources, name):
+            return None
+        return partial(self._lanes, [partial(source.read, name, start, stop) for source in sources])
+
+    def _lanes(self, read: Sequence[Callable[[], Tensor]]) -> Tensor:
+        a, b = (one().contiguous() for one in read)
+        lanes = np.empty((3, -(-len(a) // SUMMED), LANES))
+        self._multiply(a.data_ptr(), b.data_ptr(), len(a), lanes)
+        return torch.from_numpy(lanes)
+
     def counter(
         self, name: str, sources: Sequence[Source], start: int, stop: int
-    ) -> Callable[[int, int, int], Counted] | None:
+    ) -> Callable[[int, Sequence[Interval]], list[Counted]] | None:
         """What counts the changes in a piece, as `Countable` takes it; None for other numbers.
 
         Args:
@@ -149,15 +191,19 @@ class Compiled:
         return partial(self._counted, read)
 
     def _counted(
-        self, read: Sequence[Callable[[], Tensor]], model: int, low: int, high: int
-    ) -> Counted:
+        self, read: Sequence[Callable[[], Tensor]], model: int, intervals: Sequence[Interval]
+    ) -> list[Counted]:
         """What is in the piece of one model; the base is read first."""
         base, values = read[0]().contiguous(), read[model + 1]().contiguous()
-        found, counts = np.empty(len(base), np.uint32), np.zeros(5, np.int64)
-        pointers = base.data_ptr(), values.data_ptr()
-        self._count(*pointers, np.uint32(low), np.uint32(high), found, counts)
-        *numbers, inside = counts.tolist()
-        return Counted(tuple(numbers), found[:inside].copy())
+        found = np.empty((len(intervals), len(base)), np.uint32)
+        counts = np.empty((len(intervals), 5), np.int64)
+        self._count(
+            base.data_ptr(), values.data_ptr(), np.array(intervals, np.uint32), found, counts
+        )
+        return [
+            Counted(tuple(numbers), kept[:inside].copy())
+            for (*numbers, inside), kept in zip(counts.tolist(), found, strict=True)
+        ]
 
 
 def _are_narrow(sources: Sequence[Source], name: str) -> bool:

@@ -11,9 +11,12 @@ from torch import Tensor
 
 from polytask.merging.engine.lazy import Lazy
 
-__all__ = ["Bits", "Countable", "Counted", "count"]
+__all__ = ["Bits", "Countable", "Counted", "Interval", "count"]
 
 Bits = NDArray[np.unsignedinteger[Any]]
+
+Interval = tuple[int, int]
+"""The lower and the upper end."""
 
 
 class Counted(NamedTuple):
@@ -34,24 +37,29 @@ class Countable(Lazy[Tensor]):
 
     Args:
         makers: of the values of each model.
-        count: of a model, the lower and the upper end.
+        count: of a model, what lies in each of some intervals.
     """
 
     def __init__(
-        self, makers: Sequence[Callable[[], Tensor]], count: Callable[[int, int, int], Counted]
+        self,
+        makers: Sequence[Callable[[], Tensor]],
+        count: Callable[[int, Sequence[Interval]], list[Counted]],
     ) -> None:
         super().__init__(makers)
         self.count_of = count
 
 
-def count(values: Bits, low: int, high: int) -> Counted:
-    """Count the values of a piece.
+def count(values: Bits, intervals: Sequence[Interval]) -> list[Counted]:
+    """Count the values of a piece, for each interval.
 
     Args:
         values: the bits of magnitudes.
-        low: lower end.
-        high: upper end.
+        intervals: the lower and the upper end of each.
     """
+    return [_count(values, *ends) for ends in intervals]
+
+
+def _count(values: Bits, low: int, high: int) -> Counted:
     # Values equal to an end are many: to compare once more is faster than to sort them out.
     above, from_high, over_low = values > high, values >= high, values > low
     ends = (above, from_high, over_low, values >= low)

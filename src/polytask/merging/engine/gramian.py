@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from polytask.merging.population import Population
 
-__all__ = ["block_sums", "cosines", "gramian", "norms", "total"]
+__all__ = ["BLOCK", "block_sums", "cosines", "gramian", "norms", "total"]
 
 BLOCK = 512
 """Values that are added up at a time. `polytask.merging.engine.group.CHUNK` is a multiple."""
@@ -25,7 +25,7 @@ PART = 64 * BLOCK
 """Values that are taken to float64 at a time: few enough for the caches of a processor."""
 
 
-def gramian(population: Population, *, differences: bool = False, precise: bool = True) -> Tensor:
+def gramian(population: Population, *, differences: bool = False) -> Tensor:
     """The inner products of all pairs of models, in float64, ``[models, models]``.
 
     Meanwhile 8 bytes are kept for every pair of models and `BLOCK` elements.
@@ -34,10 +34,8 @@ def gramian(population: Population, *, differences: bool = False, precise: bool 
         population: what the models have.
         differences: from the first model, which keeps the digits of distances between models that
             are close to each other; the first row and column are 0.
-        precise: compute in float64. Otherwise the sums of blocks are those of the precision of
-            the models, several times as fast: enough for angles that are not small.
     """
-    found = torch.cat(population.map(partial(_sums, differences, precise)), dim=-1)
+    found = torch.cat(population.map(partial(_sums, differences)), dim=-1)
     count = population.models
     pairs = _pairs(count, differences)
     products = found.new_zeros(count, count)
@@ -81,23 +79,21 @@ def _pairs(models: int, differences: bool) -> list[tuple[int, int]]:
     return list(combinations_with_replacement(range(int(differences), models), 2))
 
 
-def _sums(differences: bool, precise: bool, values: Sequence[Tensor]) -> Tensor:
+def _sums(differences: bool, values: Sequence[Tensor]) -> Tensor:
     """For each pair of models the sums of the blocks of a piece, ``[pairs, blocks]``."""
     tensors = [*values]
     if differences:
         tensors = [value - tensors[0] for value in tensors]
-    length = PART if precise else max(1, len(tensors[0]))
-    parts = zip(*(torch.split(value, length) for value in tensors), strict=True)
-    products = torch.cat([_products(part, precise=precise) for part in parts])
+    parts = zip(*(torch.split(value, PART) for value in tensors), strict=True)
+    products = torch.cat([_products(part) for part in parts])
     pairs = torch.tensor(_pairs(len(tensors), differences), dtype=torch.int64).view(-1, 2)
     return products[:, pairs[:, 0], pairs[:, 1]].T
 
 
-def _products(part: Sequence[Tensor], *, precise: bool) -> Tensor:
+def _products(part: Sequence[Tensor]) -> Tensor:
     """Of the blocks of a part of each model, ``[blocks, models, models]``, in float64."""
-    wide = [value.double() if precise else value for value in part]
-    vectors = torch.stack([_in_blocks(value) for value in wide], dim=1)
-    return (vectors @ vectors.mT).double()
+    vectors = torch.stack([_in_blocks(value.double()) for value in part], dim=1)
+    return vectors @ vectors.mT
 
 
 def _in_blocks(values: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -15,6 +15,7 @@ from polytask.merging.engine.finite import all_finite
 from polytask.merging.engine.lazy import Lazy
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.sources.base import Source
+from polytask.merging.sources.picked import Picked
 
 __all__ = ["CHUNK", "PIECE", "Group", "chunks", "pieces", "pieces_between"]
 
@@ -70,6 +71,15 @@ class Group:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
+
+    def picked(self, runs: Sequence[tuple[int, int]]) -> Group:
+        """Some runs of elements, between two indices each, as if they were a tensor."""
+        return replace(
+            self,
+            shape=(sum(stop - start for start, stop in runs),),
+            base=None if self.base is None else Picked(self.base, self.name, runs),
+            models=tuple(Picked(model, self.name, runs) for model in self.models),
+        )
 
     def base_weights(self, start: int, stop: int) -> Weights:
         """A flat piece of the base.

@@ -1,4 +1,6 @@
-"""`polytask.merging.elementwise` in compiled code. Importing this needs numba.
+"""`polytask.merging.elementwise` and sums in compiled code. Importing this needs numba.
+
+All of it is in one file, because numba's cache notices a change only in the file of a function.
 
 Numbers are computed in the order, and rounded as, the operations of PyTorch do it, sums with fused
 multiply-add: the result has the same bits. Blocks of elements go through all steps while they are
@@ -22,17 +24,22 @@ __all__ = [
     "compiled_combine",
     "compiled_count",
     "compiled_merge",
+    "compiled_multiply",
     "compiled_sums",
     "count",
     "merge",
+    "multiply",
     "sums",
 ]
 
 BLOCK = 1024
 """Elements of a block; the random numbers come in blocks of a multiple."""
 
-GATHERED = 64
-"""Elements that are looked at one by one if something among them is looked for."""
+ADDED, WIDTH = 512, 16
+"""Elements whose products are added up at a time, and in how many sums."""
+
+OVERFLOW = 0x7F7F8000
+"""The bits of the least float32 that rounds to an infinite bfloat16."""
 
 MERGE = types.boolean(
     types.int64,
@@ -52,10 +59,12 @@ MERGE = types.boolean(
 
 COMBINE = types.boolean(types.int64[::1], types.float32[::1], types.uint16[::1])
 
+MULTIPLY = types.void(types.int64, types.int64, types.int64, types.float64[:, :, ::1])
+
 SUMS = types.void(types.Array(types.int64, 2, "C", readonly=True), types.int64[::1])
 
 COUNT = types.void(
-    types.int64, types.int64, types.uint32, types.uint32, types.uint32[::1], types.int64[::1]
+    types.int64, types.int64, types.uint32[:, ::1], types.uint32[:, ::1], types.int64[:, ::1]
 )
 
 Array = np.ndarray[Any, Any]
@@ -77,6 +86,12 @@ def compiled_combine() -> Any:
 def compiled_count() -> Any:
     """`count`, compiled."""
     return _compiled(count, COUNT)
+
+
+@cache
+def compiled_multiply() -> Any:
+    """`multiply`, compiled."""
+    return _compiled(multiply, MULTIPLY)
 
 
 @cache
@@ -102,6 +117,24 @@ def _pointer_to(context: Any, address: Any) -> Any:
     return types.voidptr(types.int64), generate
 
 
+def _float_of(context: Any, bits: Any) -> Any:
+    """The number that bits stand for."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.float32))
+
+    return types.float32(types.uint32), generate
+
+
+def _bits_of(context: Any, number: Any) -> Any:
+    """The bits that stand for a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(types.uint32))
+
+    return types.uint32(types.float32), generate
+
+
 def _fused(context: Any, a: Any, b: Any, c: Any) -> Any:
     """A product and a sum, rounded once: a b + c."""
 
@@ -112,25 +145,41 @@ def _fused(context: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 _pointer, _multiply_add = intrinsic(_pointer_to), intrinsic(_fused)
+_as_float, _as_bits = intrinsic(_float_of), intrinsic(_bits_of)
 
-# Inlined, because numba uses the vector units of the processor within one function only.
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _widen(address: int, begin: int, bits: Array) -> None:
-    """Elements of bfloat16 numbers as float32."""
-    stored = carray(_pointer(address), (begin + len(bits),), np.uint16)[begin:]
-    for i in range(len(bits)):
-        bits[i] = np.uint32(stored[i]) << np.uint32(16)
+# Inlined, because numba uses the vector units of the processor within one function only. Each loop
+# does as much as it can while an element is in a register.
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _trim(row: Array, low: np.float32, high: np.float32) -> None:
+def _stored(address: int, begin: int, size: int) -> Any:
+    """The bits of bfloat16 numbers in memory."""
+    return carray(_pointer(address), (begin + size,), np.uint16)[begin:]
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _wide(bits: np.uint16) -> Any:
+    """A bfloat16 number as float32."""
+    return _as_float(np.uint32(np.uint32(bits) << np.uint32(16)))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _widen(stored: Array, row: Array) -> None:
+    for i in range(len(row)):
+        row[i] = _wide(stored[i])
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _change(stored: Array, origin: Array, low: np.float32, high: np.float32, row: Array) -> None:
+    """The changes whose magnitude is above ``low`` and not above ``high``, and 0 for others."""
     zero = np.float32(0)
     if low >= zero:
         for i in range(len(row)):
-            x = row[i]
+            x = _wide(stored[i]) - origin[i]
             row[i] = zero if (x >= -low) & (x <= low) else x
+    else:
+        for i in range(len(row)):
+            row[i] = _wide(stored[i]) - origin[i]
     if high >= zero:
         for i in range(len(row)):
             x = row[i]
@@ -146,65 +195,78 @@ def _drop(row: Array, numbers: Array, pair: Array, bound: np.uint32) -> None:
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _add_up(rows: Array, weights: Array, total: Array) -> None:
-    first, weight = rows[0, : len(total)], weights[0]
-    for i in range(len(total)):
-        total[i] = first[i] * weight
-    for k in range(1, len(weights)):
-        row, weight = rows[k, : len(total)], weights[k]
+def _add(row: Array, weight: np.float32, total: Array, first: bool) -> None:
+    if first:
+        for i in range(len(total)):
+            total[i] = row[i] * weight
+    else:
         for i in range(len(total)):
             total[i] = _multiply_add(row[i], weight, total[i])
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _agree(rows: Array, products: Array, sign: Array, total: Array) -> None:
-    """Turn ``sign`` from a sum into its sign, and add up what agrees with it."""
-    zero, one = np.float32(0), np.float32(1)
-    for i in range(len(sign)):
-        sign[i] = (one if sign[i] > zero else zero) - (one if sign[i] < zero else zero)
-    for k in range(len(products)):
-        row = rows[k, : len(sign)]
-        for i in range(len(sign)):
+def _add_stored(stored: Array, weight: np.float32, total: Array, first: bool) -> None:
+    if first:
+        for i in range(len(total)):
+            total[i] = _wide(stored[i]) * weight
+    else:
+        for i in range(len(total)):
+            total[i] = _multiply_add(_wide(stored[i]), weight, total[i])
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _add_change(
+    stored: Array, origin: Array, weight: np.float32, total: Array, first: bool
+) -> None:
+    if first:
+        for i in range(len(total)):
+            total[i] = (_wide(stored[i]) - origin[i]) * weight
+    else:
+        for i in range(len(total)):
+            total[i] = _multiply_add(_wide(stored[i]) - origin[i], weight, total[i])
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _add_agreeing(row: Array, sign: Array, weight: np.float32, total: Array, first: bool) -> None:
+    """Add what has a sign, without it."""
+    zero = np.float32(0)
+    if first:
+        for i in range(len(total)):
             x = row[i] * sign[i]
-            row[i] = zero if x < zero else x  # noqa: FURB136 (NaN stays NaN, -0 stays -0)
-    _add_up(rows, products, total)
-    for i in range(len(sign)):
-        total[i] = total[i] * sign[i]
+            total[i] = (zero if x < zero else x) * weight  # noqa: FURB136 (NaN stays NaN)
+    else:
+        for i in range(len(total)):
+            x = row[i] * sign[i]
+            total[i] = _multiply_add(
+                zero if x < zero else x,  # noqa: FURB136
+                weight,
+                total[i],
+            )
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _divide(total: Array, rows: Array, weights: Array, share: Array, floor: np.float32) -> None:
-    """Divide by the weights of what agrees."""
-    for k in range(len(weights)):
-        row = rows[k, : len(total)]
-        for i in range(len(row)):
-            row[i] = np.float32(1) if row[i] > np.float32(0) else np.float32(0)
-    _add_up(rows, weights, share)
-    for i in range(len(total)):
-        total[i] = total[i] / max(share[i], floor)
+def _add_share(row: Array, sign: Array, weight: np.float32, share: Array, first: bool) -> None:
+    """Add the weight where there is something that has a sign."""
+    zero, one = np.float32(0), np.float32(1)
+    if first:
+        for i in range(len(share)):
+            share[i] = (one if row[i] * sign[i] > zero else zero) * weight
+    else:
+        for i in range(len(share)):
+            agrees = one if row[i] * sign[i] > zero else zero
+            share[i] = _multiply_add(agrees, weight, share[i])
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _move(origin: Array, change: Array, scale: np.float32) -> None:
-    if scale != np.float32(1):
-        for i in range(len(change)):
-            change[i] = change[i] * scale
-    for i in range(len(change)):
-        change[i] = origin[i] + change[i]
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _store(bits: Array, merged: Array) -> bool:
+def _store(total: Array, merged: Array) -> bool:
     """Round to the nearest bfloat16, ties to even; and whether all are finite."""
-    for i in range(len(bits)):
-        odd = np.uint32((bits[i] >> np.uint32(16)) & np.uint32(1))
-        merged[i] = np.uint16(np.uint32(bits[i] + np.uint32(0x7FFF) + odd) >> np.uint32(16))
-    largest, largest_wide = np.uint16(0), np.uint32(0)
-    for i in range(len(bits)):
-        largest = max(largest, np.uint16(merged[i] & np.uint16(0x7FFF)))
-    for i in range(len(bits)):  # rounding the bits of NaN may give anything
-        largest_wide = max(largest_wide, np.uint32(bits[i] & np.uint32(0x7FFFFFFF)))
-    return bool(largest < 0x7F80) and bool(largest_wide < 0x7F800000)
+    largest = np.uint32(0)
+    for i in range(len(merged)):
+        bits = _as_bits(total[i])
+        odd = np.uint32(bits >> np.uint32(16)) & np.uint32(1)
+        merged[i] = np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+        largest = max(largest, np.uint32(bits & np.uint32(0x7FFFFFFF)))
+    return bool(largest < np.uint32(OVERFLOW))
 
 
 def merge(
@@ -243,31 +305,41 @@ def merge(
         Whether all numbers of the result are finite.
     """
     count, size = len(models), len(merged)
-    wide = np.empty((count + 1, BLOCK), np.uint32)
-    rows = wide.view(np.float32)  # changes, and the base
-    sums, means, shares = np.empty((3, BLOCK), np.float32)
-    finite = True
+    rows = np.empty((count, BLOCK), np.float32)
+    origins, sums, signs, shares = np.empty((4, BLOCK), np.float32)
+    zero, one, finite = np.float32(0), np.float32(1), True
     for begin in range(0, size, BLOCK):
         n = min(BLOCK, size - begin)
-        origin, change = rows[count, :n], sums[:n]
-        _widen(base, begin, wide[count, :n])
+        origin, change, sign, share = origins[:n], sums[:n], signs[:n], shares[:n]
+        _widen(_stored(base, begin, n), origin)
         for k in range(count):
-            row = rows[k, :n]
-            _widen(models[k], begin, wide[k, :n])
-            for i in range(n):
-                row[i] = row[i] - origin[i]
-            _trim(row, least[k], most[k])
-            if bounds[k] != 0:
-                at = begin % len(table)
-                _drop(row, table[at : at + n], multipliers[k, begin // len(table)], bounds[k])
-        _add_up(rows, products, change)
+            stored, row = _stored(models[k], begin, n), rows[k, :n]
+            if join == 0 and least[k] < zero and most[k] < zero and bounds[k] == 0:
+                _add_change(stored, origin, products[k], change, k == 0)
+            else:
+                _change(stored, origin, least[k], most[k], row)
+                if bounds[k] != 0:
+                    at = begin % len(table)
+                    _drop(row, table[at : at + n], multipliers[k, begin // len(table)], bounds[k])
+                _add(row, products[k], change, k == 0)
         if join > 0:
-            change = means[:n]
-            _agree(rows, products, sums[:n], change)
+            for i in range(n):
+                sign[i] = (one if change[i] > zero else zero) - (one if change[i] < zero else zero)
+            for k in range(count):
+                _add_agreeing(rows[k, :n], sign, products[k], change, k == 0)
+            for i in range(n):
+                change[i] = change[i] * sign[i]
             if join > 1:
-                _divide(change, rows, weights, shares[:n], floor)
-        _move(origin, change, scale)
-        finite = _store(change.view(np.uint32), merged[begin : begin + n]) and finite
+                for k in range(count):
+                    _add_share(rows[k, :n], sign, weights[k], share, k == 0)
+                for i in range(n):
+                    change[i] = change[i] / max(share[i], floor)
+        if scale != one:
+            for i in range(n):
+                change[i] = change[i] * scale
+        for i in range(n):
+            change[i] = origin[i] + change[i]
+        finite = _store(change, merged[begin : begin + n]) and finite
     return finite
 
 
@@ -282,17 +354,43 @@ def combine(models: Array, weights: Array, merged: Array) -> bool:
     Returns:
         Whether all numbers of the result are finite.
     """
-    count, size = len(models), len(merged)
-    wide = np.empty((count, BLOCK), np.uint32)
-    rows, total = wide.view(np.float32), np.empty(BLOCK, np.float32)
-    finite = True
+    size, sums, finite = len(merged), np.empty(BLOCK, np.float32), True
     for begin in range(0, size, BLOCK):
         n = min(BLOCK, size - begin)
-        for k in range(count):
-            _widen(models[k], begin, wide[k, :n])
-        _add_up(rows, weights, total[:n])
-        finite = _store(total[:n].view(np.uint32), merged[begin : begin + n]) and finite
+        total = sums[:n]
+        for k in range(len(models)):
+            _add_stored(_stored(models[k], begin, n), weights[k], total, k == 0)
+        finite = _store(total, merged[begin : begin + n]) and finite
     return finite
+
+
+def multiply(first: int, second: int, size: int, lanes: Array) -> None:
+    """Add up products of the weights of two models; given by their bits as in `merge`.
+
+    Args:
+        first: address of the elements of one model, a.
+        second: address of those of the other, b.
+        size: how many there are.
+        lanes: in each block of `ADDED` elements the sums of a a, a b and b b over every
+            `WIDTH`-th element, ``[3, blocks, WIDTH]``.
+    """
+    lanes[:] = 0
+    for begin in range(0, size, ADDED):
+        n = min(ADDED, size - begin)
+        a, b, block = _stored(first, begin, n), _stored(second, begin, n), begin // ADDED
+        of_a, of_both, of_b = lanes[0, block], lanes[1, block], lanes[2, block]
+        whole = n // WIDTH * WIDTH
+        for start in range(0, whole, WIDTH):
+            for j in range(WIDTH):
+                x, y = np.float64(_wide(a[start + j])), np.float64(_wide(b[start + j]))
+                of_a[j] += x * x
+                of_both[j] += x * y
+                of_b[j] += y * y
+        for j in range(n - whole):
+            x, y = np.float64(_wide(a[whole + j])), np.float64(_wide(b[whole + j]))
+            of_a[j] += x * x
+            of_both[j] += x * y
+            of_b[j] += y * y
 
 
 def sums(rows: Array, found: Array) -> None:
@@ -309,42 +407,46 @@ def sums(rows: Array, found: Array) -> None:
             found[j] += row[j]
 
 
-def count(base: int, model: int, low: int, high: int, inside: Array, counts: Array) -> None:
+def count(base: int, model: int, ends: Array, inside: Array, counts: Array) -> None:
     """Count the magnitudes of changes by their bits; numbers are given as in `merge`.
 
     Args:
         base: address of the elements of the base.
         model: address of those of the model.
-        low: lower end of an interval.
-        high: upper end.
-        inside: what lies between the ends, ``[N]``, filled from the beginning.
+        ends: lower and upper end of intervals, ``[R, 2]``.
+        inside: what lies between the ends of each, ``[R, N]``, filled from the beginning.
         counts: how many are above, from the upper end on, over the lower end, from the lower end
-            on, and inside, ``[5]``.
+            on, and inside, ``[R, 5]``.
     """
-    size = len(inside)
-    wide = np.empty((2, BLOCK), np.uint32)
-    rows = wide.view(np.float32)
-    above, from_high, over_low, from_low, filled = 0, 0, 0, 0, 0
+    size, magnitudes = inside.shape[1], np.empty(BLOCK, np.uint32)
+    flags = np.zeros(BLOCK, np.uint8)  # of what is inside; looked at eight at a time
+    words = flags.view(np.uint64)
+    zero, one = np.int32(0), np.int32(1)  # sums of these are vectors of the processor's
+    counts[:] = 0
     for begin in range(0, size, BLOCK):
         n = min(BLOCK, size - begin)
-        origin, row, bits = rows[0, :n], rows[1, :n], wide[1, :n]
-        _widen(base, begin, wide[0, :n])
-        _widen(model, begin, wide[1, :n])
+        bits, origin, stored = magnitudes[:n], _stored(base, begin, n), _stored(model, begin, n)
         for i in range(n):
-            row[i] = abs(row[i] - origin[i])
-        for start in range(0, n, GATHERED):
-            some = bits[start : start + GATHERED]
-            at_high, beyond = 0, 0
-            for i in range(len(some)):
-                above += 1 if some[i] > high else 0
-                at_high += 1 if some[i] >= high else 0
-                beyond += 1 if some[i] > low else 0
-                from_low += 1 if some[i] >= low else 0
-            from_high += at_high
-            over_low += beyond
-            if beyond > at_high:
-                for i in range(len(some)):
-                    inside[filled] = some[i]
-                    filled += 1 if (some[i] > low) & (some[i] < high) else 0
-    counts[0], counts[1], counts[2], counts[3] = above, from_high, over_low, from_low
-    counts[4] = filled
+            bits[i] = _as_bits(abs(_wide(stored[i]) - _wide(origin[i])))
+        flags[n:] = 0
+        for r in range(len(ends)):
+            low, high, filled = ends[r, 0], ends[r, 1], counts[r, 4]
+            above, from_high, over_low, from_low = zero, zero, zero, zero
+            for i in range(n):
+                above = np.int32(above + (one if bits[i] > high else zero))
+                from_high = np.int32(from_high + (one if bits[i] >= high else zero))
+                over_low = np.int32(over_low + (one if bits[i] > low else zero))
+                from_low = np.int32(from_low + (one if bits[i] >= low else zero))
+            counts[r, 0] += above
+            counts[r, 1] += from_high
+            counts[r, 2] += over_low
+            counts[r, 3] += from_low
+            if over_low > from_high:
+                for i in range(n):
+                    flags[i] = np.uint8((bits[i] > low) & (bits[i] < high))
+                for word in range(len(words)):
+                    if words[word] != 0:
+                        for i in range(8 * word, min(8 * word + 8, n)):
+                            inside[r, filled] = bits[i]
+                            filled += flags[i]
+                counts[r, 4] = filled

@@ -13,11 +13,12 @@ with NaN above all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from polytask.merging.engine.counting import Bits, Countable, Counted, count
@@ -25,13 +26,13 @@ from polytask.merging.population import Population
 
 __all__ = ["kth_magnitudes"]
 
-SMALL = 1 << 22
+SMALL = 1 << 20
 """Values (of all models together) up to which everything is kept instead of sampled."""
 
 KEPT = 1 << 24
 """Most values that are kept at a time, for all ranks together: 64 MiB of float32."""
 
-SAMPLED = 1 << 17
+SAMPLED = 1 << 16
 """Elements for which one run is drawn."""
 
 RUNS, RUN_LENGTH = 2048, 512
@@ -81,11 +82,11 @@ def _start(
 ) -> tuple[list[list[_Search]], int]:
     """A search for each rank of each model, and the bytes of a value."""
     runs = min(max(population.length // SAMPLED, 1), RUNS)
-    samples = [[_bits(run) for run in of_model] for of_model in population.sample(runs, RUN_LENGTH)]
-    width = samples[0][0].itemsize
+    samples = [_Sample(of_model) for of_model in population.sample(runs, RUN_LENGTH)]
+    width = samples[0].values.itemsize
     searches = []
-    for values, wanted in zip(samples, ranks, strict=True):
-        ends = [_interval(values, rank / population.length) for rank in wanted]
+    for sample, wanted in zip(samples, ranks, strict=True):
+        ends = [sample.interval(rank / population.length) for rank in wanted]
         pairs = zip(wanted, ends, strict=True)
         searches.append([_Search(rank, *end, ceiling=2 ** (8 * width) - 1) for rank, end in pairs])
     return searches, width
@@ -94,15 +95,14 @@ def _start(
 def _look(searches: Sequence[Sequence[_Search]], limit: int, values: Sequence[Tensor]) -> None:
     for model, of_model in enumerate(searches):
         if open_ := [search for search in of_model if search.answer is None]:
-            count_of = _counter(values, model)
-            for search in open_:
-                search.see(count_of(search.low, search.high), limit)
-
-
-def _counter(values: Sequence[Tensor], model: int) -> Callable[[int, int], Counted]:
-    if isinstance(values, Countable):
-        return partial(values.count_of, model)
-    return partial(count, _bits(values[model]))
+            intervals = [(search.low, search.high) for search in open_]
+            found = (
+                values.count_of(model, intervals)
+                if isinstance(values, Countable)
+                else count(_bits(values[model]), intervals)
+            )
+            for search, counted in zip(open_, found, strict=True):
+                search.see(counted, limit)
 
 
 def _bits(values: Tensor) -> Bits:
@@ -123,6 +123,31 @@ def _select(values: Bits, rank: int) -> int:
     """The value of a rank, 1 the largest."""
     place = len(values) - rank
     return int(np.partition(values, place)[place])
+
+
+class _Sample:
+    """Runs of the values of one model.
+
+    Attributes:
+        values: their bits, run after run.
+
+    Args:
+        runs: the values.
+    """
+
+    def __init__(self, runs: Sequence[Tensor]) -> None:
+        self.values = _bits(torch.cat([*runs]))
+        self._sorted = np.sort(self.values)
+        self._lengths = np.array([len(run) for run in runs])
+        self._starts = self._lengths.cumsum() - self._lengths
+
+    def interval(self, share: float) -> tuple[int, int]:
+        """Two values between which the value lies that a share of all values reaches."""
+        guess, _ = _ends(self._sorted, share, 0)
+        reached = np.add.reduceat(self.values >= guess, self._starts, dtype=np.int64)
+        # Neighbours resemble each other: what counts is how much whole runs differ.
+        error = float(np.std(reached / self._lengths)) / math.sqrt(len(self._lengths))
+        return _ends(self._sorted, share, DEVIATIONS * error + 1 / len(self.values))
 
 
 @dataclass
@@ -182,19 +207,6 @@ class _Search:
             return
         self.floor, self.ceiling = self.low, self.high
         self.low, self.high = _ends(np.sort(kept), rank / inside, ROUGH)
-
-
-def _interval(runs: Sequence[Bits], share: float) -> tuple[int, int]:
-    """Two values of a sample between which the value lies that a share of all values reaches."""
-    sample = np.concatenate(runs)
-    values = np.sort(sample)
-    guess, _ = _ends(values, share, 0)
-    lengths = np.array([len(run) for run in runs])
-    starts = lengths.cumsum() - lengths
-    shares = np.add.reduceat(sample >= guess, starts, dtype=np.int64) / lengths
-    # Neighbours resemble each other: what counts is how much whole runs differ.
-    error = float(np.std(shares)) / math.sqrt(len(shares))
-    return _ends(values, share, DEVIATIONS * error + 1 / len(values))
 
 
 def _ends(values: Bits, share: float, margin: float) -> tuple[int, int]:

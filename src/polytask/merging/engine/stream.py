@@ -11,7 +11,7 @@ from torch import Tensor
 
 from polytask.merging.elementwise import ElementwiseMethod
 from polytask.merging.engine.content import ContentHash
-from polytask.merging.engine.group import chunks, pieces
+from polytask.merging.engine.group import PIECE, chunks, pieces
 from polytask.merging.engine.merger import Item, Merged, Merger
 from polytask.merging.engine.rounding import Rounding, rounded, rounding_key
 from polytask.merging.engine.threads import Threads
@@ -23,8 +23,11 @@ from polytask.merging.weighted import WeightedMethod
 
 __all__ = ["Precision", "RoundingCost", "entries_of", "stream"]
 
-MEASURED = 1 << 15
-"""Elements of each piece on which the cost of rounding is measured."""
+MEASURED = 1 << 14
+"""Elements on which the cost of rounding is measured: the first ones of some pieces."""
+
+EVERY = 4
+"""How many pieces there are for one of those."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,12 @@ def _by_compiled(
     if stored is None:
         return None
     shared.writer.write(item.group.name, start, stored)
-    if item.group.base is None:
+    measured = _stands_for(item, start)
+    if item.group.base is None or not measured:
         return RoundingCost(0.0, 0.0)
     merged = shared.merger.merged(item, place, start, min(start + MEASURED, stop))
     assert merged.base is not None
-    return _cost(merged.values, stored, merged.base, of=stop - start)
+    return _cost(merged.values, stored, merged.base, of=measured)
 
 
 def _compiled(shared: _Stream, item: Item, place: Place, start: int, stop: int) -> Tensor | None:
@@ -161,28 +165,25 @@ def _compiled(shared: _Stream, item: Item, place: Place, start: int, stop: int) 
     narrow = precision.of(item) == torch.bfloat16 and precision.rounding == "nearest"
     if code is None or not narrow or item.treatment != "merge":
         return None
+    at = replace(place, start=start)
     if isinstance(method, WeightedMethod):
-        factors = method.factors(place)
-        if factors is None:
-            return None
-        weights = [float(factor) for factor in factors]
-        return code.combined(item.group.name, item.group.models, weights, start, stop)
+        return code.weighted(item.group.name, item.group.models, method, at, stop)
     assert isinstance(method, ElementwiseMethod)
     scale, base = for_tensor(method.scale, place), item.group.base
     if scale == 0 or base is None:
         return None
     sources = [base, *item.group.models]
-    at = replace(place, start=start)
     return code.merged(item.group.name, sources, method.steps(at), scale, at, stop)
 
 
 def _by_chunks(shared: _Stream, item: Item, place: Place, start: int, stop: int) -> RoundingCost:
-    """Merge and write a piece; what rounding costs is measured on its beginning."""
+    """Merge and write a piece; what rounding costs may be measured on its beginning."""
     cost = RoundingCost(0.0, 0.0)
     for chunk in chunks(start, stop):
         merged, stored = _chunk(shared, item, place, *chunk)
-        if chunk[0] == start and merged.base is not None:
-            cost = _cost(merged.values, stored, merged.base, of=stop - start)
+        measured = _stands_for(item, start) if chunk[0] == start else 0
+        if measured and merged.base is not None:
+            cost = _cost(merged.values, stored, merged.base, of=measured)
     return cost
 
 
@@ -196,6 +197,12 @@ def _chunk(
     item.group.check_result(stored, start, stop)
     shared.writer.write(name, start, stored)
     return merged, stored
+
+
+def _stands_for(item: Item, start: int) -> int:
+    """For how many elements the cost of rounding is measured where a piece begins."""
+    length = EVERY * PIECE
+    return 0 if start % length else min(length, item.group.size - start)
 
 
 def _cost(values: Tensor, stored: Tensor, base: Tensor, *, of: int) -> RoundingCost:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from polytask.merging.engine.compiled import Compiled
-from polytask.merging.engine.counting import Countable, Counted
+from polytask.merging.engine.counting import Countable, Counted, Interval
 from polytask.merging.engine.group import Group, chunks, pieces, pieces_between
 from polytask.merging.engine.lazy import Lazy
+from polytask.merging.engine.pair_products import Multipliable
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.place import Place
 from polytask.merging.population import Population, spread
@@ -42,7 +45,7 @@ class TensorPopulation(Population):
         group: the tensor.
         at: where it is.
         changes: whether the method sees changes from the base.
-        compiled: code that counts them.
+        compiled: code that counts them, or adds up their products.
     """
 
     def __init__(
@@ -56,36 +59,45 @@ class TensorPopulation(Population):
         return _of_parts(function, self, (0, self.length))
 
     def sample(self, runs: int, length: int) -> list[list[Tensor]]:
-        starts = spread(runs, self.length)
-        drawn = [self.made(start, min(start + length, self.length)) for start in starts]
-        return [list(of_model) for of_model in zip(*drawn, strict=True)]
+        return self.runs(spread(runs, self.length), length)
+
+    def runs(self, starts: Sequence[int], length: int) -> list[list[Tensor]]:
+        """Runs of neighbouring elements that begin somewhere: a list of them for each model."""
+        runs = [(start, min(start + length, self.length)) for start in starts]
+        lengths = [stop - start for start, stop in runs]
+        made = _seen(self.group.picked(runs), 0, sum(lengths), changes=self.changes)
+        return [list(torch.split(values, lengths)) for values in made]
 
     def values(self, start: int, stop: int) -> Sequence[Tensor]:
         """What the method sees of each model between two elements, made when it is asked for."""
-        count = self._counter(start, stop)
-        if count is None:
-            return self.made(start, stop)
-        return Countable([partial(self._one, start, stop, i) for i in range(self.models)], count)
+        makers = [partial(self._one, start, stop, index) for index in range(self.models)]
+        if (count := self._counter(start, stop)) is not None:
+            return Countable(makers, count)
+        if (lanes := self._lanes(start, stop)) is not None:
+            return Multipliable(makers, lanes)
+        return self.made(start, stop)
 
     def made(self, start: int, stop: int) -> Lazy[Tensor]:
         """The same; the base is read now."""
-        group = self.group
-        seen: Sequence[Weights | Delta] = (
-            group.deltas(group.base_weights(start, stop), start, stop)
-            if self.changes
-            else group.weights(start, stop)
-        )
-        return Lazy([partial(_values, seen, index) for index in range(len(seen))])
+        return _seen(self.group, start, stop, changes=self.changes)
 
     def parts(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """What is looked at at a time; compiled code counts long pieces."""
         return (chunks if self._counter(start, stop) is None else pieces_between)(start, stop)
 
-    def _counter(self, start: int, stop: int) -> Callable[[int, int, int], Counted] | None:
+    def _counter(
+        self, start: int, stop: int
+    ) -> Callable[[int, Sequence[Interval]], list[Counted]] | None:
         group = self.group
         if self._compiled is None or not self.changes or group.base is None:
             return None
         return self._compiled.counter(group.name, [group.base, *group.models], start, stop)
+
+    def _lanes(self, start: int, stop: int) -> Callable[[], Tensor] | None:
+        group = self.group
+        if self._compiled is None or self.changes:
+            return None
+        return self._compiled.lanes(group.name, group.models, start, stop)
 
     def _one(self, start: int, stop: int, index: int) -> Tensor:
         return self.made(start, stop)[index]
@@ -115,15 +127,24 @@ class ModelPopulation(Population):
         return [result for of_piece in found for result in of_piece]
 
     def sample(self, runs: int, length: int) -> list[list[Tensor]]:
-        starts = spread(runs, self.length)
-        drawn = self._mapper(lambda start: self._run(start, length), starts)
-        return [list(of_model) for of_model in zip(*drawn, strict=True)]
+        starts = defaultdict(list)
+        for position in spread(runs, self.length):
+            index = bisect_right(self._ends, position)
+            starts[index].append(position - self._ends[index] + self.tensors[index].length)
+        drawn = self._mapper(
+            lambda item: self.tensors[item[0]].runs(item[1], length), starts.items()
+        )
+        return [list(chain(*of_model)) for of_model in zip(*drawn, strict=True)]
 
-    def _run(self, position: int, length: int) -> Sequence[Tensor]:
-        index = bisect_right(self._ends, position)
-        tensor = self.tensors[index]
-        start = position - (self._ends[index] - tensor.length)
-        return tensor.made(start, min(start + length, tensor.length))
+
+def _seen(group: Group, start: int, stop: int, *, changes: bool) -> Lazy[Tensor]:
+    """What a method sees of each model; the base is read now."""
+    seen: Sequence[Weights | Delta] = (
+        group.deltas(group.base_weights(start, stop), start, stop)
+        if changes
+        else group.weights(start, stop)
+    )
+    return Lazy([partial(_values, seen, index) for index in range(len(seen))])
 
 
 def _values(tensors: Sequence[Weights | Delta], index: int) -> Tensor:

@@ -9,13 +9,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from polytask.merging.contract import Contract
-from polytask.merging.engine.gramian import gramian
-from polytask.merging.kinds import Weights
+from polytask.merging.engine.pair_products import pair_products
 from polytask.merging.method import Scope
 from polytask.merging.place import Place
 from polytask.merging.population import Population
 from polytask.merging.settings import Setting, check_shares, for_tensor
-from polytask.merging.weighted import WeightedMethod
+from polytask.merging.weighted import Step, WeightedMethod
 
 __all__ = ["Slerp"]
 
@@ -52,8 +51,8 @@ class Slerp(WeightedMethod):
 
     def survey(self, population: Population) -> Tensor:
         """The cosine of the angle between the two tensors, in float64; NaN if one of them is 0."""
-        products = gramian(population, precise=False)
-        return products[0, 1] / (products[0, 0].sqrt() * products[1, 1].sqrt())
+        products = pair_products(population)
+        return products[1] / (products[0].sqrt() * products[2].sqrt())
 
     def factors(self, at: Place) -> Sequence[Tensor] | None:
         cosine: Tensor = at.found
@@ -62,6 +61,6 @@ class Slerp(WeightedMethod):
         t, omega = for_tensor(self.t, at), cosine.acos()
         return [((1 - t) * omega).sin() / omega.sin(), (t * omega).sin() / omega.sin()]
 
-    def otherwise(self, models: Sequence[Weights], at: Place) -> Weights:
-        a, b = models
-        return Weights(a.values.lerp(b.values, for_tensor(self.t, at)))
+    def step(self, at: Place) -> Step:
+        t = for_tensor(self.t, at)
+        return Step(0, 1, t) if t <= 0.5 else Step(1, 0, 1 - t)
