@@ -6,12 +6,14 @@ Shapes: K tasks, F numbers of the features of a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
 from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.linear_heads import Head, LinearHeads, linear_heads
 from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.rows import gramian_of, row_dtype, views
@@ -55,28 +57,46 @@ class FeatureGradients:
         self.pending = Pending()
         graph = Graph(list(losses.values()), without=_nodes(features))
         _check_nothing_past(graph, self._shared)
-        size = sum(f.numel() for f in self.features)
-        dtype, device = row_dtype(self.features), self.features[0].device
-        self.rows = torch.zeros(len(tasks), size, dtype=dtype, device=device)
-        places = [tasks.index(name) for name in losses]
-        if graph.apart:
+        self._count, places = len(tasks), [tasks.index(name) for name in losses]
+        self._heads: LinearHeads | None = None
+        self._rows: Tensor | None = None
+        heads = linear_heads(graph, places, self.features) if graph.apart else []
+        if heads:
+            self._by_heads(heads, places, list(losses.values()), graph)
+        elif graph.apart:
             self._at_once(places, list(losses.values()), graph)
-            return
-        for index, (task, loss) in enumerate(zip(places, losses.values(), strict=True)):
-            keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
-            self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
+        else:
+            for index, (task, loss) in enumerate(zip(places, losses.values(), strict=True)):
+                keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
+                self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
+
+    @property
+    def rows(self) -> Tensor:
+        """``[K, F]`` the gradients, times ``scale``; may be written to when nothing else is due."""
+        if self._rows is None:
+            if self._heads is not None:
+                self._rows = self._heads.rows(self._count).flatten(1)
+            else:
+                size, first = sum(f.numel() for f in self.features), self.features[0]
+                dtype = row_dtype(self.features)
+                self._rows = torch.zeros(self._count, size, dtype=dtype, device=first.device)
+        return self._rows
 
     def combine(self, processes: Processes) -> None:
         """Nothing: each process has examples of its own, and with them gradients of its own."""
 
     def gramian(self, processes: Processes) -> Tensor:
         """``[K, K]`` inner products over the examples of all processes, float64 on the CPU."""
-        found = gramian_of(self.rows)
+        heads = self._heads
+        found = gramian_of(self.rows) if heads is None else heads.gramian(self._count)
         return processes.add(found).cpu() * (processes.factor / self.scale) ** 2
 
     def apply(self, weights: Tensor) -> None:
         """Send the weighted sum of the gradients through the shared part."""
-        self.apply_update(weights.to(self.rows) @ self.rows)
+        if self._heads is None:
+            self.apply_update(weights.to(self.rows) @ self.rows)
+        else:
+            self.apply_update(self._heads.mixed(weights).flatten())
 
     def apply_update(self, update: Tensor) -> None:
         """Send an update ``[F]`` through the shared part."""
@@ -102,20 +122,49 @@ class FeatureGradients:
             for owner, node, place in graph.users(feature):
                 part = views(self.rows[places[owner]], self.features)[number]
                 handles.append(node.register_hook(_adding(part, place)))
-        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
         try:
-            found = torch.autograd.grad(
-                losses,
-                [*self.features, *(leaf for _, leaf in own)],
-                grad_outputs=[torch.full_like(loss, self.scale) for loss in losses],
-                retain_graph=self._retain,
-                allow_unused=True,
-            )
+            self._walk(places, losses, graph, self.features)
         finally:
             for handle in handles:
                 handle.remove()
-        for (task, leaf), gradient in zip(own, found[len(self.features) :], strict=True):
+
+    def _by_heads(
+        self, heads: Sequence[Head], places: Sequence[int], losses: Sequence[Tensor], graph: Graph
+    ) -> None:
+        """The same for heads that read the features by linear layers."""
+        found = self._walk(places, losses, graph, [head.edge for head in heads])
+        count = len(self.features[0])
+        self._heads = LinearHeads(
+            tasks=[head.task for head in heads],
+            weights=[head.weight for head in heads],
+            outputs=[
+                head.weight.new_zeros(count, len(head.weight)) if output is None else output
+                for head, output in zip(heads, found, strict=True)
+            ],
+        )
+
+    def _walk(
+        self,
+        places: Sequence[int],
+        losses: Sequence[Tensor],
+        graph: Graph,
+        ends: Sequence[Any],
+    ) -> Sequence[Tensor | None]:
+        """One backward pass: the gradients of its ends, tensors or edges of the graph.
+
+        Those of tasks' parameters wait.
+        """
+        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
+        found = torch.autograd.grad(
+            losses,
+            [*ends, *(leaf for _, leaf in own)],
+            grad_outputs=[torch.full_like(loss, self.scale) for loss in losses],
+            retain_graph=self._retain,
+            allow_unused=True,
+        )
+        for (task, leaf), gradient in zip(own, found[len(ends) :], strict=True):
             self.pending.add([leaf], [gradient], task=task)
+        return found[: len(ends)]
 
     def _differentiate(
         self, index: int, loss: Tensor, own: Sequence[Tensor], *, retain_graph: bool

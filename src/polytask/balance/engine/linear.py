@@ -14,7 +14,7 @@ from torch.autograd.graph import GradientEdge, Node
 
 from polytask.balance.engine.graph import Graph, is_leaf, variable
 
-__all__ = ["LinearUse", "linear_uses"]
+__all__ = ["LinearUse", "layer_of", "linear_uses"]
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,11 @@ def linear_uses(graph: Graph, shared: Collection[int]) -> dict[int, list[LinearU
     """
     found: dict[int, list[LinearUse]] = {}
     for node in graph.edges:
-        use = _use(node, graph)
-        if use is not None and all(id(p) in shared and not _watched(p) for p in use.parameters):
+        layer = layer_of(node, graph)
+        if layer is None:
+            continue
+        use = LinearUse(node, _inputs(node), *layer)
+        if all(id(p) in shared and not _watched(p) for p in use.parameters):
             found.setdefault(id(use.weight), []).append(use)
     times = {id(variable(node)): count for node, count in graph.edges.items() if is_leaf(node)}
     whole = {
@@ -68,7 +71,8 @@ def linear_uses(graph: Graph, shared: Collection[int]) -> dict[int, list[LinearU
     return whole if all(_is_kept(use) for uses in whole.values() for use in uses) else {}
 
 
-def _use(node: Any, graph: Graph) -> LinearUse | None:
+def layer_of(node: Any, graph: Graph) -> tuple[Tensor, Tensor | None] | None:
+    """Weight ``[O, I]`` and bias of the linear layer that a node is; None if it is none."""
     if node.name() == "AddmmBackward0" and node._saved_alpha == node._saved_beta == 1:
         (before, _), _, (after, _) = node.next_functions
         bias = _parameter(before, graph, turned=False)
@@ -81,7 +85,7 @@ def _use(node: Any, graph: Graph) -> LinearUse | None:
     weight = _parameter(after, graph, turned=True)
     if weight is None or weight.ndim != 2 or not usable:
         return None
-    return LinearUse(node, _inputs(node), weight, bias)
+    return weight, bias
 
 
 def _inputs(node: Any) -> Tensor:

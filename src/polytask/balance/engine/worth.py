@@ -1,8 +1,8 @@
-"""Whether a linear layer is cheaper by its inputs and output gradients than by its gradients."""
+"""Whether linear layers are cheaper by what goes in and comes back than by gradients."""
 
 from __future__ import annotations
 
-__all__ = ["factors_pay"]
+__all__ = ["factors_pay", "heads_pay"]
 
 WRITING = 16
 """Multiplications in the time in which one number of a gradient is stored and read again."""
@@ -29,3 +29,17 @@ def factors_pay(
         return positions < inputs
     factored = positions * (positions * (2 * inputs + positions) + (pairs + inputs) * outputs)
     return factored < inputs * outputs * (pairs + tasks * (tasks + WRITING))
+
+
+def heads_pay(shape: tuple[int, int], outputs: int, tasks: int) -> bool:
+    """Whether gradients at features are kept by weights and output gradients of linear heads.
+
+    By an estimate of the multiplications of the Gramian, as in `factors_pay`.
+
+    Args:
+        shape: examples and features.
+        outputs: of all heads together.
+        tasks: of the step.
+    """
+    examples, features = shape
+    return outputs**2 * (examples + features) < tasks * (tasks + WRITING) * examples * features
