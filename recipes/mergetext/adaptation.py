@@ -94,7 +94,7 @@ class Adaptation:
         """The end of the last block for each task alone, from texts without classes."""
         last = self.encoder.model.config.num_hidden_layers - 1
         layer = f"encoder.layer.{last}.output"
-        return merging.tinting(self.experts, layer, steps=self.size.adaptation)
+        return merging.tinting(self.experts, layer, steps=self.size.adaptation, rate=3e-4)
 
     def surgery(self, state: State) -> merging.Surgery:
         """What corrects the sentences of a merged model, from texts without classes."""

@@ -17,7 +17,6 @@ from torch import Tensor
 from polytask.merging.elementwise import Join, Steps, has_steps_alone
 from polytask.merging.engine.counting import Counted, Interval
 from polytask.merging.engine.gramian import BLOCK as SUMMED
-from polytask.merging.engine.pair_products import LANES
 from polytask.merging.engine.random_numbers import BLOCK, TABLE, bounds, multipliers
 from polytask.merging.method import Method
 from polytask.merging.place import Place
@@ -150,15 +149,15 @@ class Compiled:
         models = np.array([values.data_ptr() for values in inputs])
         return merged if self._combine(models, np.array(weights, np.float32), bits) else None
 
-    def lanes(
+    def block_sums(
         self, name: str, sources: Sequence[Source], start: int, stop: int
     ) -> Callable[[], Tensor] | None:
-        """What adds up products of a chunk of two models, as `Multipliable` takes it.
+        """What adds up products in a piece of two models, as `Multipliable` takes it.
 
         Args:
             name: of the tensor.
             sources: the models.
-            start: first element of the chunk.
+            start: first element of the piece.
             stop: the element after the last one.
 
         Returns:
@@ -166,13 +165,13 @@ class Compiled:
         """
         if len(sources) != 2 or not _are_narrow(sources, name):
             return None
-        return partial(self._lanes, [partial(source.read, name, start, stop) for source in sources])
+        return partial(self._sums, [partial(source.read, name, start, stop) for source in sources])
 
-    def _lanes(self, read: Sequence[Callable[[], Tensor]]) -> Tensor:
+    def _sums(self, read: Sequence[Callable[[], Tensor]]) -> Tensor:
         a, b = (one().contiguous() for one in read)
-        lanes = np.empty((3, -(-len(a) // SUMMED), LANES))
-        self._multiply(a.data_ptr(), b.data_ptr(), len(a), lanes)
-        return torch.from_numpy(lanes)
+        found = np.empty((3, -(-len(a) // SUMMED)))
+        self._multiply(a.data_ptr(), b.data_ptr(), len(a), found)
+        return torch.from_numpy(found)
 
     def counter(
         self, name: str, sources: Sequence[Source], start: int, stop: int

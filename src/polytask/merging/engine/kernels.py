@@ -59,7 +59,7 @@ MERGE = types.boolean(
 
 COMBINE = types.boolean(types.int64[::1], types.float32[::1], types.uint16[::1])
 
-MULTIPLY = types.void(types.int64, types.int64, types.int64, types.float64[:, :, ::1])
+MULTIPLY = types.void(types.int64, types.int64, types.int64, types.float64[:, ::1])
 
 SUMS = types.void(types.Array(types.int64, 2, "C", readonly=True), types.int64[::1])
 
@@ -364,33 +364,41 @@ def combine(models: Array, weights: Array, merged: Array) -> bool:
     return finite
 
 
-def multiply(first: int, second: int, size: int, lanes: Array) -> None:
+def multiply(first: int, second: int, size: int, found: Array) -> None:
     """Add up products of the weights of two models; given by their bits as in `merge`.
 
     Args:
         first: address of the elements of one model, a.
         second: address of those of the other, b.
         size: how many there are.
-        lanes: in each block of `ADDED` elements the sums of a a, a b and b b over every
-            `WIDTH`-th element, ``[3, blocks, WIDTH]``.
+        found: in each block of `ADDED` elements the sums of a a, a b and b b, ``[3, blocks]``.
     """
-    lanes[:] = 0
+    lanes, wide = np.empty((3, WIDTH), np.float32), np.empty(WIDTH)
+    of_a, of_both, of_b = lanes
     for begin in range(0, size, ADDED):
         n = min(ADDED, size - begin)
-        a, b, block = _stored(first, begin, n), _stored(second, begin, n), begin // ADDED
-        of_a, of_both, of_b = lanes[0, block], lanes[1, block], lanes[2, block]
-        whole = n // WIDTH * WIDTH
+        a, b, whole = _stored(first, begin, n), _stored(second, begin, n), n // WIDTH * WIDTH
+        lanes[:] = 0
         for start in range(0, whole, WIDTH):
             for j in range(WIDTH):
-                x, y = np.float64(_wide(a[start + j])), np.float64(_wide(b[start + j]))
-                of_a[j] += x * x
-                of_both[j] += x * y
-                of_b[j] += y * y
+                x, y = _wide(a[start + j]), _wide(b[start + j])
+                of_a[j] = _multiply_add(x, x, of_a[j])
+                of_both[j] = _multiply_add(x, y, of_both[j])
+                of_b[j] = _multiply_add(y, y, of_b[j])
         for j in range(n - whole):
-            x, y = np.float64(_wide(a[whole + j])), np.float64(_wide(b[whole + j]))
+            x, y = _wide(a[whole + j]), _wide(b[whole + j])
             of_a[j] += x * x
             of_both[j] += x * y
             of_b[j] += y * y
+        for product in range(3):
+            for j in range(WIDTH):
+                wide[j] = lanes[product, j]
+            half = WIDTH
+            while half > 1:
+                half //= 2
+                for j in range(half):
+                    wide[j] += wide[j + half]
+            found[product, begin // ADDED] = wide[0]
 
 
 def sums(rows: Array, found: Array) -> None:

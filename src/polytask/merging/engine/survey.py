@@ -73,8 +73,8 @@ class TensorPopulation(Population):
         makers = [partial(self._one, start, stop, index) for index in range(self.models)]
         if (count := self._counter(start, stop)) is not None:
             return Countable(makers, count)
-        if (lanes := self._lanes(start, stop)) is not None:
-            return Multipliable(makers, lanes)
+        if (sums := self._block_sums(start, stop)) is not None:
+            return Multipliable(makers, sums)
         return self.made(start, stop)
 
     def made(self, start: int, stop: int) -> Lazy[Tensor]:
@@ -82,8 +82,9 @@ class TensorPopulation(Population):
         return _seen(self.group, start, stop, changes=self.changes)
 
     def parts(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
-        """What is looked at at a time; compiled code counts long pieces."""
-        return (chunks if self._counter(start, stop) is None else pieces_between)(start, stop)
+        """What is looked at at a time; compiled code takes long pieces."""
+        found = self._counter(start, stop), self._block_sums(start, stop)
+        return (pieces_between if any(found) else chunks)(start, stop)
 
     def _counter(
         self, start: int, stop: int
@@ -93,11 +94,11 @@ class TensorPopulation(Population):
             return None
         return self._compiled.counter(group.name, [group.base, *group.models], start, stop)
 
-    def _lanes(self, start: int, stop: int) -> Callable[[], Tensor] | None:
+    def _block_sums(self, start: int, stop: int) -> Callable[[], Tensor] | None:
         group = self.group
         if self._compiled is None or self.changes:
             return None
-        return self._compiled.lanes(group.name, group.models, start, stop)
+        return self._compiled.block_sums(group.name, group.models, start, stop)
 
     def _one(self, start: int, stop: int, index: int) -> Tensor:
         return self.made(start, stop)[index]
