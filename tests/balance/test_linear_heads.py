@@ -82,6 +82,15 @@ def test_they_are_those_of_autograd() -> None:
     )
 
 
+def test_factors_keep_their_digits_in_bfloat16() -> None:
+    heads = linear_heads.LinearHeads(
+        tasks=[0], weights=[torch.ones(1, 2).bfloat16()], outputs=[torch.ones(3, 1).bfloat16()]
+    )
+    factor = torch.tensor([1.001], dtype=torch.float64)
+    assert heads.mixed(factor).tolist() == [[pytest.approx(1.001)] * 2] * 3
+    assert heads.rows(1).dtype == torch.float32
+
+
 @pytest.mark.parametrize("method", ["pcgrad", "grad_drop"])
 @pytest.mark.parametrize("last", [*LINEAR, *OTHERS.values()])
 def test_a_step_is_that_without(

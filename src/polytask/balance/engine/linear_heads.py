@@ -19,6 +19,7 @@ from torch.autograd.graph import GradientEdge
 
 from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.linear import layer_of
+from polytask.balance.engine.rows import row_dtype
 from polytask.balance.engine.worth import heads_pay
 
 __all__ = ["Head", "LinearHeads", "linear_heads"]
@@ -54,9 +55,8 @@ class LinearHeads:
 
     def rows(self, count: int) -> Tensor:
         """``[K, N, F]`` the gradients of ``count`` tasks, float32 at least."""
-        shape, first = (count, len(self.outputs[0]), self.weights[0].shape[1]), self.weights[0]
-        dtype = torch.promote_types(first.dtype, torch.float32)
-        rows = first.new_zeros(shape, dtype=dtype)
+        dtype, first = row_dtype(self.weights), self.weights[0]
+        rows = first.new_zeros(count, len(self.outputs[0]), first.shape[1], dtype=dtype)
         for task, weight, output in zip(self.tasks, self.weights, self.outputs, strict=True):
             rows[task].addmm_(output.to(dtype), weight.to(dtype))
         return rows
@@ -70,8 +70,11 @@ class LinearHeads:
         return partly.new_zeros(count, count).index_add_(1, owners, partly)
 
     def mixed(self, factors: Tensor) -> Tensor:
-        """``[N, F]`` the sum of the gradients, each times the factor ``[K]`` of its task."""
-        outputs = torch.cat([*self.outputs], 1)
+        """``[N, F]`` the sum of the gradients, each times the factor ``[K]`` of its task.
+
+        In float32 at least.
+        """
+        outputs = torch.cat([*self.outputs], 1).to(row_dtype(self.weights))
         each = factors.to(outputs)[self._owners(outputs.device)]
         return (outputs * each) @ torch.cat([*self.weights]).to(outputs)
 
