@@ -52,11 +52,11 @@ def write_page(folder: Path, readme: Path, size: Size) -> None:
         f"{_beside(results)}.",
         "```bash\npython recipes/mergetext/study.py --out runs/mergetext\n```",
         f"Macro-recall over eight tasks on at most {size.test} test texts each; {_named(seeds)}. "
-        f"Factors and thresholds are chosen on {size.validation} "
+        f"Factors{_largest(results)} and thresholds are chosen on {size.validation} "
         "validation texts of each task. `bits` are those for each parameter and task, of 32; "
         "models and parts for each task need the name of the task when they predict. Methods that "
         f"need texts see {size.batches * size.rows} training texts of each task and take "
-        f"{size.adaptation} steps, at larger rates than their defaults: far fewer than in their "
+        f"{size.adaptation} steps, at other rates than their defaults: far fewer than in their "
         "papers, so what they can reach is not shown.",
         "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *rows)),
     ]
@@ -77,6 +77,13 @@ def _named(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"seed {seeds[0]} alone, so differences of a point may be chance"
     return f"seeds {', '.join(map(str, seeds))}, mean ± standard deviation"
+
+
+def _largest(results: Results) -> str:
+    """Up to which number factors were tried."""
+    curves = [found.get("curve", {}) for seed in results for found in seed.values()]
+    tried = [float(factor) for curve in curves for factor in curve]
+    return f", up to {max(tried):g}," if tried else ""
 
 
 def _beside(results: Results) -> str:
