@@ -80,10 +80,12 @@ def _named(seeds: Sequence[int]) -> str:
 
 
 def _largest(results: Results) -> str:
-    """Up to which number factors were tried."""
-    curves = [found.get("curve", {}) for seed in results for found in seed.values()]
-    tried = [float(factor) for curve in curves for factor in curve]
-    return f", up to {max(tried):g}," if tried else ""
+    """Up to which number factors were tried at least."""
+    curves = [found["curve"] for seed in results for found in seed.values() if "curve" in found]
+    if not curves:
+        return ""
+    least = min(max(map(float, curve)) for curve in curves)
+    return f", up to {least:g} and beyond while the largest is the best,"
 
 
 def _beside(results: Results) -> str:
@@ -157,9 +159,17 @@ def _curves(results: Results) -> Any:
     figure = Figure(figsize=(WIDTH, 1.9 * -(-len(names) // 4)), layout="constrained")
     grid = figure.subplots(-(-len(names) // 4), 4, sharex=True, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):
-        scales = [float(scale) for scale in results[0][name]["curve"]]
-        values = np.mean([[*result[name]["curve"].values()] for result in results], axis=0)
-        axes.plot(scales, 100 * values, color=PAGE.multi, linewidth=1.6, marker="o", markersize=3)
+        curves = [result[name]["curve"] for result in results]
+        scales = [scale for scale in curves[0] if all(scale in curve for curve in curves)]
+        values = np.mean([[curve[scale] for scale in scales] for curve in curves], axis=0)
+        axes.plot(
+            [*map(float, scales)],
+            100 * values,
+            color=PAGE.multi,
+            linewidth=1.6,
+            marker="o",
+            markersize=3,
+        )
         axes.set_title(name, fontsize=9, color=PAGE.ink, loc="left")
         axes.grid(color=PAGE.faint, alpha=0.2)
         axes.tick_params(colors=PAGE.ink)

@@ -217,8 +217,11 @@ class Study:
             name, base=self._state("base"), models=self._models(), seed=self.seed, **options
         )
         found = merging.sweep(direction, self._validated, scales=SCALES)
-        more = {"scale": found.best, "curve": dict(found.scores)}
-        return self._single(direction.apply(found.best), "weights", **more)
+        while found.best == max(found.scores):  # the best may lie beyond
+            more = merging.sweep(direction, self._validated, scales=[round(1.3 * found.best, 1)])
+            found = merging.Sweep({**found.scores, **more.scores})
+        chosen = {"scale": found.best, "curve": dict(found.scores)}
+        return self._single(direction.apply(found.best), "weights", **chosen)
 
     def _validated(self, state: Mapping[str, Tensor]) -> float:
         return float(np.mean([*self._scores(state, "validation", self.size.validation).values()]))

@@ -72,6 +72,17 @@ def test_slerp_of_models_that_are_almost_parallel() -> None:
     compare(merged, lambda name: define.slerp(array(base, name), array(near, name), 0.25))
 
 
+@pytest.mark.parametrize("length", [1e-22, 1e22, 1e30])
+def test_slerp_of_tensors_whose_squares_float32_does_not_hold(length: float) -> None:
+    noise = torch.Generator().manual_seed(0)
+    models = [{"w": length * torch.randn(1000, generator=noise)} for _ in range(2)]
+    merged = merge_state_dicts("slerp", models=models, t=0.3)["w"].double() / length
+    a, b = (model["w"].double() / length for model in models)
+    omega = torch.acos(a @ b / (a.norm() * b.norm()))
+    expected = ((0.7 * omega).sin() * a + (0.3 * omega).sin() * b) / omega.sin()
+    torch.testing.assert_close(merged, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_slerp_of_zeros_is_linear() -> None:
     zeros, ones = {"w": torch.zeros(4)}, {"w": torch.ones(4)}
     merged = merge_state_dicts("slerp", models=[zeros, ones], t=0.25)

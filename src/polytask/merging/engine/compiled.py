@@ -66,7 +66,7 @@ def compiled(method: Method, size: int) -> Compiled | None:
 
 
 class Compiled:
-    """Counts and merges pieces of bfloat16 tensors.
+    """Counts, adds up products of and merges pieces of bfloat16 tensors.
 
     Attributes:
         versions: of what compiled it.

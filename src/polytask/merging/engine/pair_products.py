@@ -1,9 +1,8 @@
-"""Inner products of two models, with the same bits in PyTorch and in compiled code.
+"""Inner products of two models, in float64, with the same bits in PyTorch and in compiled code.
 
-Products of bfloat16 numbers are exact in float32, so that only the order matters in which they are
-added up: in each block of a tensor those of every `LANES`-th element one after the other, in the
-precision of computing, then, in float64, the lanes of the block, then the blocks. Neither pieces
-nor threads change a bit.
+Products of float32 numbers are exact in float64, so that only the order matters in which they are
+added up: in each block of a tensor those of every `LANES`-th element one after the other, then the
+lanes of the block, then the blocks. Neither pieces nor threads change a bit.
 
 Shapes: B blocks of `BLOCK` elements, the last of which may be shorter.
 """
@@ -40,9 +39,7 @@ class Multipliable(Lazy[Tensor]):
 
 
 def pair_products(population: Population) -> Tensor:
-    """The inner products a a, a b and b b of two models a and b, float64 ``[3]``.
-
-    The sums of blocks have the digits of the models: enough for angles that are not small.
+    """The inner products a a, a b and b b of two models a and b, ``[3]``.
 
     Args:
         population: what the models have.
@@ -54,7 +51,7 @@ def _sums(values: Sequence[Tensor]) -> Tensor:
     """``[3, B]`` the sums of the blocks."""
     if isinstance(values, Multipliable):
         return values.sums()
-    lanes = _lanes(*values).double()
+    lanes = _lanes(*values)
     while (half := lanes.shape[-1] // 2) > 0:
         lanes = lanes[..., :half] + lanes[..., half:]
     return lanes[..., 0]
@@ -63,7 +60,8 @@ def _sums(values: Sequence[Tensor]) -> Tensor:
 def _lanes(a: Tensor, b: Tensor) -> Tensor:
     """``[3, B, LANES]``."""
     x, y = (
-        pad(values, (0, -len(values) % BLOCK)).view(-1, BLOCK // LANES, LANES) for values in (a, b)
+        pad(values.double(), (0, -len(values) % BLOCK)).view(-1, BLOCK // LANES, LANES)
+        for values in (a, b)
     )
     lanes = [x.new_zeros(len(x), LANES) for _ in range(3)]
     for row in range(BLOCK // LANES):
