@@ -103,6 +103,30 @@ def test_cheaper_places(trunk: str, cost: Any) -> None:
     assert info.tasks == TASKS
 
 
+def test_heads_with_a_computation_in_common() -> None:
+    """What lies between the features and the heads belongs to the tasks that use it."""
+    model, neck = Model(), nn.Linear(8, 8)
+
+    def found(features: Tensor) -> dict[str, Tensor]:
+        common = neck(features).exp()
+        return {
+            name: (head(common) - model.y).square().mean() for name, head in model.heads.items()
+        }
+
+    plain = list(found(model.trunk(model.x)).values())
+    rows = [torch.autograd.grad(loss, model.shared, retain_graph=True) for loss in plain]
+    expected = torch.stack([torch.cat([g.flatten() for g in row]) for row in rows]).double()
+    rest = [*neck.parameters(), *model.heads.parameters()]
+    others = torch.autograd.grad(plain, rest, [torch.ones(())] * len(plain))
+    features = model.trunk(model.x)
+    balance.backward(
+        found(features), Given(), shared=model.shared, features=features, cost="features"
+    )
+    assert_like(gradient(model), WEIGHTS @ expected)
+    for parameter, other in zip(rest, others, strict=True):
+        torch.testing.assert_close(parameter.grad, other)
+
+
 def test_the_gramian_of_each_place() -> None:
     model = Model()
     features = model.trunk(model.x)

@@ -1,41 +1,85 @@
-"""What a shared part under ``fully_shard`` is refused; what it may have is in `test_processes`."""
+"""What one process may do and is refused under ``fully_shard``; several are in `test_processes`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.fsdp import fully_shard
 
-from polytask.balance import Accumulation, ExcessMTL, MoDo, PCGrad, UncertaintyWeighting
-from polytask.balance.balancer import Balancer
+from polytask import balance
+from polytask.balance import DWA, Accumulation, Balancer, PCGrad
 from polytask.errors import InputError
 from polytask.testing.problem import Problem
 
 
-@pytest.fixture(autouse=True)
-def sharded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The refusals come before any process talks to another."""
-    monkeypatch.setattr("polytask.balance.engine.step.is_sharded", lambda _: True)
+class Cut(Problem):
+    """A problem whose shared part is cut, over one process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fully_shard(self.trunk, mesh=dist.init_device_mesh("cpu", (1,)))
+        self.shared = list(self.trunk.parameters())
+        self.own = {name: list(head.parameters()) for name, head in self.heads.items()}
+
+    def backward(self, balancer: Balancer, **options: Any) -> None:
+        losses, features = self.losses()
+        given = {"shared": self.shared, "own": self.own, "features": features, **options}
+        balance.backward(losses, balancer, **given)
+
+
+@pytest.fixture
+def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cut]:
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield Cut()
+    dist.destroy_process_group()
 
 
 @pytest.mark.parametrize(
     ("balancer", "options", "said"),
     [
-        (PCGrad(), {"cost": "features"}, "cost='features': .* use cost='exact'"),
-        (UncertaintyWeighting(), {"cost": "last_block"}, "cost='last_block': .* use cost='exact'"),
+        (DWA(), {"cost": "last_block"}, "cost='last_block': .* use cost='features'"),
         (PCGrad(), {"memory": "low"}, "memory='low': .* leave memory out"),
-        (MoDo(), {}, "MoDo: fully_shard allows one batch per step; take 'mgda'"),
-        (ExcessMTL(), {}, "ExcessMTL needs whole gradients, .* weighs by the Gramian"),
+        (PCGrad(), {"own": None}, "own must map every task to its parameters"),
     ],
 )
-def test_refusals_say_what_to_do(balancer: Balancer, options: dict[str, Any], said: str) -> None:
-    problem = Problem()
-    losses, features = problem.losses()
+def test_refusals_say_what_to_do(
+    problem: Cut, balancer: Balancer, options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(InputError, match=said):
-        problem.differentiate(balancer, losses, features, **options)
+        problem.backward(balancer, **options)
 
 
-def test_accumulation_is_refused() -> None:
-    problem = Problem()
-    with pytest.raises(InputError, match=r"Accumulation: .* use backward"):
-        Accumulation(PCGrad(), tasks=["a"], shared=problem.trunk.parameters())
+@pytest.mark.parametrize("balancer", [PCGrad(), DWA()])
+def test_gathered_parameters_are_not_those_that_are_trained(
+    problem: Cut, balancer: Balancer
+) -> None:
+    losses, _ = problem.losses()
+    with pytest.raises(InputError, match="list them before the forward pass"):
+        balance.backward(losses, balancer, shared=problem.trunk.parameters(), own=problem.own)
+
+
+def test_accumulation_needs_the_parameters_of_tasks(problem: Cut) -> None:
+    with pytest.raises(InputError, match="own must map every task to its parameters"):
+        Accumulation(PCGrad(), tasks=["north"], shared=problem.shared)
+
+
+@pytest.mark.parametrize("balancer", [PCGrad, DWA, lambda: DWA(task_gradients="plain")])
+def test_one_process_is_enough(problem: Cut, balancer: Any) -> None:
+    problem.backward(balancer())
+    whole = Problem()
+    whole.differentiate(balancer(), *whole.losses())
+    found = {name: parameter.grad for name, parameter in problem.named_parameters()}
+    for name, gradient in whole.gradients().items():
+        torch.testing.assert_close(_whole(found[name]), gradient)
+
+
+def _whole(tensor: Any) -> Tensor:
+    found: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return found

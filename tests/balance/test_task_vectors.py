@@ -47,11 +47,3 @@ def test_gradients_of_features_are_refused() -> None:
     problem = Problem()
     with pytest.raises(InputError, match="cost='features': DBMTL follows parameters' gradients"):
         problem.differentiate(DBMTL(), *problem.losses(), cost="features")
-
-
-def test_shards_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows whole gradients would differ between processes."""
-    monkeypatch.setattr("polytask.balance.engine.step.is_sharded", lambda _: True)
-    problem = Problem()
-    with pytest.raises(InputError, match="DBMTL needs whole gradients, fully_shard cuts them up"):
-        problem.differentiate(DBMTL(), *problem.losses())

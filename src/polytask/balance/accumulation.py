@@ -37,8 +37,8 @@ class Accumulation:
         processes: as in `backward`.
 
     Raises:
-        InputError: no task, no shared parameter that is trained, or it is under ``fully_shard``,
-            groups that cannot be, or a method that compares independent batches.
+        InputError: no task, no shared parameter that is trained, groups that cannot be, or a method
+            that compares independent batches.
 
     Example:
         >>> import torch
@@ -79,8 +79,6 @@ class Accumulation:
             processes=Processes(processes),
             scale=scale,
         )
-        if self._step.sharded:
-            raise InputError("Accumulation: fully_shard keeps shards alone; use backward")
         self._context, self._gradients = context or {}, self._step.gradients()
         self._losses: dict[str, Tensor] = {}
 

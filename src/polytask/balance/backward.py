@@ -23,7 +23,7 @@ from polytask.balance.engine.checks import (
     check_shards,
 )
 from polytask.balance.engine.places import differentiate_at
-from polytask.balance.engine.processes import Combine, Processes
+from polytask.balance.engine.processes import Combine, Processes, is_sharded
 from polytask.balance.engine.step import Step
 from polytask.balance.engine.update import update
 from polytask.balance.engine.ways import follow, stream, weigh
@@ -86,8 +86,9 @@ def backward(
         processes: how the gradients of several processes become one: their ``mean``, their ``sum``
             or ``none``. ``.grad`` then holds those of the whole step on every process; compute the
             losses with the module itself, not with a wrapper that reduces gradients too. A shared
-            part under ``fully_shard`` works with ``exact`` and ``mean``: every task then has a
-            backward pass of its own, also where weights are known.
+            part under ``fully_shard`` works with ``mean``, and not with ``last_block``; with
+            ``exact`` every task has a backward pass of its own then, unless known weights are those
+            of its own parameters, too.
         retain_graph: as in ``loss.backward()``.
         diagnose: find the Gramian even if the balancer does not need it.
 
@@ -115,15 +116,15 @@ def backward(
     if groups:
         check_grouping(balancer, cost=cost)
     together, parameters = Processes(processes), list(shared)
+    if is_sharded(parameters):
+        check_shards(cost=cost, memory=memory)
     device = next((p.device for p in parameters), torch.device("cpu"))
     tasks = together.tasks(losses, own, device)
     step = Step(
         tasks, parameters, own, balancer=balancer, groups=groups, processes=together, scale=scale
     )
-    if step.sharded:
-        check_shards(balancer, cost=cost, memory=memory)
     values, about = step.values(losses), context or {}
-    if not step.sharded and not diagnose:
+    if not diagnose:
         weights = step.known_weights(values, about)
         if weights is not None:
             return weigh(step, losses, weights, retain_graph=retain_graph)

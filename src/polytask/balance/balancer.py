@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, cast
 from urllib.parse import quote, unquote
@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from polytask.balance.context import TaskContext
+from polytask.balance.engine.rows import gramian_of
 from polytask.balance.task_state import TaskState
+from polytask.balance.task_vectors import lengths_of
 from polytask.errors import InputError
 
 __all__ = [
@@ -261,26 +263,64 @@ class GramianWeighting(GradientBalancer):
 class GradientAggregator(GradientBalancer):
     """A balancer that needs the gradients themselves."""
 
-    whole = False
-    """Whether it needs all numbers of each gradient, and the same ones at every step: no shards,
-    and no gradients of features; not an option."""
+    follows = False
+    """Whether it follows the gradients of parameters from step to step, so that those of features
+    are no use; not an option."""
+
+    alone = False
+    """Whether a step of one task is one of the method, too; not an option."""
+
+    _total: Callable[[Tensor], Tensor] | None = field(init=False, repr=False, default=None)
 
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Losses) -> Tensor:
         """``[P]`` the update that K gradients give; not a tensor that the method keeps.
 
-        Called with at least two tasks and finite numbers.
+        Called with at least two tasks (unless ``alone``) and finite numbers. Under ``fully_shard``
+        it gets the gradients of this process's shards, and returns the update of these: sums over
+        P are then to be summed by `over_shards`, as `lengths` and `gramian` do.
 
         Args:
             gradients: ``[K, P]`` on their device; may be written to.
             losses: the losses of the step, float64, on the CPU.
         """
 
-    def from_gradients(self, gradients: Tensor, losses: Losses) -> Tensor:
-        """`aggregate`, or the gradient itself if there is one task."""
+    def from_gradients(
+        self,
+        gradients: Tensor,
+        losses: Losses,
+        *,
+        over_shards: Callable[[Tensor], Tensor] | None = None,
+    ) -> Tensor:
+        """`aggregate`, or the gradient itself if there is one task.
+
+        Args:
+            gradients: as in `aggregate`.
+            losses: as in `aggregate`.
+            over_shards: adds up over processes with a shard each; None if gradients are whole.
+        """
         if not all_finite(gradients, *losses.values()):
             return torch.full_like(gradients[0], math.nan)
-        return gradients[0] if len(losses) == 1 else self.aggregate(gradients, losses)
+        if len(losses) == 1 and not self.alone:
+            return gradients[0]
+        self._total = over_shards
+        try:
+            return self.aggregate(gradients, losses)
+        finally:
+            self._total = None
+
+    def over_shards(self, values: Tensor) -> Tensor:
+        """The sum of values that each process found in its shards; as they are without shards."""
+        return values if self._total is None else self._total(values)
+
+    def lengths(self, gradients: Tensor) -> Tensor:
+        """``[K]`` lengths of ``gradients [K, P]``, float64 on the CPU; infinite at an overflow."""
+        found = lengths_of(gradients)
+        return found if self._total is None else self._total(found.square()).sqrt()
+
+    def gramian(self, gradients: Tensor) -> Tensor:
+        """``[K, K]`` inner products of ``gradients [K, P]``, float64 on the CPU."""
+        return self.over_shards(gramian_of(gradients).cpu())
 
 
 def all_finite(*values: Tensor) -> bool:

@@ -161,7 +161,7 @@ class GradientContract(BalancerContract):
                 problem.differentiate(balancer, losses, features, cost=cost)
             except InputError:
                 vectors = cost == "last_block" and isinstance(balancer, GradientAggregator)
-                parameters = isinstance(balancer, GradientAggregator) and balancer.whole
+                parameters = isinstance(balancer, GradientAggregator) and balancer.follows
                 assert vectors or (cost != "exact" and (balancer.independent or parameters))
             else:
                 assert_finite(problem)

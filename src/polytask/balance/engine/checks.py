@@ -55,7 +55,7 @@ def check_cost(cost: str, balancer: Balancer) -> None:
     """
     if cost not in get_args(Cost):
         raise unknown("cost", cost, get_args(Cost), where="balance")
-    if cost != "exact" and isinstance(balancer, GradientAggregator) and balancer.whole:
+    if cost != "exact" and isinstance(balancer, GradientAggregator) and balancer.follows:
         method = type(balancer).__name__
         raise InputError(f"cost={cost!r}: {method} follows parameters' gradients; use cost='exact'")
 
@@ -116,22 +116,13 @@ def check_batches(
         raise InputError(f"{method}: independent batches need cost='exact' and memory='normal'")
 
 
-def check_shards(balancer: Balancer, *, cost: str, memory: str) -> None:
+def check_shards(*, cost: str, memory: str) -> None:
     """Refuse what a shared part under ``fully_shard`` cannot have.
 
     Raises:
-        InputError: a method that compares independent batches or keeps whole gradients, another
-            cost than ``exact``, or low memory.
+        InputError: gradients of the last block, or low memory.
     """
-    method = type(balancer).__name__
-    if cost != "exact":
-        raise InputError(f"cost={cost!r}: fully_shard cuts parameters up; use cost='exact'")
+    if cost == "last_block":
+        raise InputError(f"cost={cost!r}: fully_shard cuts the block up; use cost='features'")
     if memory != "normal":
         raise InputError(f"memory={memory!r}: fully_shard keeps shards alone; leave memory out")
-    if balancer.independent:
-        raise InputError(f"{method}: fully_shard allows one batch per step; take 'mgda'")
-    if isinstance(balancer, GradientAggregator) and balancer.whole:
-        raise InputError(
-            f"{method} needs whole gradients, fully_shard cuts them up; take a method that weighs "
-            "by the Gramian"
-        )

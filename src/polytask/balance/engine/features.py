@@ -6,7 +6,7 @@ Shapes: K tasks, F numbers of the features of a batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.rows import gramian_of, row_dtype, views
 from polytask.errors import InputError
+
+if TYPE_CHECKING:
+    from polytask.balance.engine.shards import Shards
 
 __all__ = ["FeatureGradients"]
 
@@ -35,6 +38,7 @@ class FeatureGradients:
         features: the outputs of the shared part, on which all losses depend.
         shared: the parameters of the shared part.
         scale: factor of the losses, as of a gradient scaler.
+        shards: of the shared parameters, if they are cut.
         retain_graph: as in autograd.
 
     Raises:
@@ -50,10 +54,11 @@ class FeatureGradients:
         shared: Sequence[Tensor],
         *,
         scale: float = 1.0,
+        shards: Shards | None = None,
         retain_graph: bool = False,
     ) -> None:
         self.features, self.scale, self._retain = list(features), scale, retain_graph
-        self._shared = list(shared)
+        self._shared, self._shards = list(shared), shards
         self.pending = Pending()
         graph = Graph(list(losses.values()), without=_nodes(features))
         _check_nothing_past(graph, self._shared)
@@ -61,6 +66,9 @@ class FeatureGradients:
         self._heads: LinearHeads | None = None
         self._rows: Tensor | None = None
         heads = linear_heads(graph, places, self.features) if graph.apart else []
+        passes = 0 if heads else min(1, len(losses)) if graph.apart else len(losses)
+        missing = 0 if shards is None else shards.most(passes) - passes
+        # of the passes to the features, in which all processes gather the shared part together
         if heads:
             self._by_heads(heads, places, list(losses.values()), graph)
         elif graph.apart:
@@ -69,6 +77,9 @@ class FeatureGradients:
             for index, (task, loss) in enumerate(zip(places, losses.values(), strict=True)):
                 keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
                 self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
+        for _ in range(missing):
+            nothing = sum((feature.sum() for feature in self.features), torch.zeros(())) * 0
+            torch.autograd.grad(nothing, self.features)
 
     @property
     def rows(self) -> Tensor:
@@ -100,13 +111,17 @@ class FeatureGradients:
 
     def apply_update(self, update: Tensor) -> None:
         """Send an update ``[F]`` through the shared part."""
+        parts = [
+            part.to(feature.dtype)
+            for part, feature in zip(views(update, self.features), self.features, strict=True)
+        ]
+        if self._shards is not None:  # which takes the mean and fills in .grad itself
+            torch.autograd.backward(self.features, parts, retain_graph=self._retain)
+            return
         found = torch.autograd.grad(
             self.features,
             self._shared,
-            grad_outputs=[
-                part.to(f.dtype)
-                for part, f in zip(views(update, self.features), self.features, strict=True)
-            ],
+            grad_outputs=parts,
             retain_graph=self._retain,
             allow_unused=True,
         )

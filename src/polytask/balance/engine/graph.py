@@ -31,14 +31,15 @@ class Graph:
 
     def __init__(self, losses: Sequence[Tensor], *, without: Iterable[Node] = ()) -> None:
         self.edges: dict[Node, int] = {}
-        self._owner: dict[Node, int] = dict.fromkeys(without, -1)
+        ends = list(without)
+        self._owner: dict[Node, int] = dict.fromkeys(ends, -1)
         self._common: dict[Node, None] = {}
         self._own: list[list[Tensor]] = []
         for index, loss in enumerate(losses):
             if loss.grad_fn is None:
                 raise InputError(f"loss number {index} was not computed from any parameter")
             self._own.append(self._walk(loss.grad_fn, index))
-        self._shared = _leaves_behind(self._common)
+        self._shared = _leaves_behind(self._common, ends)
 
     @property
     def count(self) -> int:
@@ -102,9 +103,9 @@ def variable(node: Any) -> Tensor:
     return found
 
 
-def _leaves_behind(nodes: Iterable[Node]) -> list[Tensor]:
-    """The leaves at and behind these nodes."""
-    seen: set[Node] = set()
+def _leaves_behind(nodes: Iterable[Node], ends: Iterable[Node]) -> list[Tensor]:
+    """The leaves at and behind these nodes; the ends are not passed."""
+    seen = set(ends)
     waiting, found = list(nodes), []
     while waiting:
         node = waiting.pop()

@@ -9,21 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from polytask.balance.engine.gradients import TaskGradients
-from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.rows import gramian_of
+from polytask.balance.engine.step import Step
 
 __all__ = ["cross_gramians"]
 
 
-def cross_gramians(
-    batches: Sequence[Mapping[str, Tensor]],
-    tasks: Sequence[str],
-    groups: Sequence[Sequence[Tensor]],
-    processes: Processes,
-    *,
-    scale: float = 1.0,
-) -> list[Tensor]:
+def cross_gramians(step: Step, batches: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
     """``[K, K]`` inner products of two batches for each group, float64 on the CPU.
 
     Row k, column l is that of task k in the first batch and task l in the second. The expectation
@@ -31,17 +23,15 @@ def cross_gramians(
     gradients on its diagonal too.
 
     Args:
+        step: that they are for.
         batches: task -> scalar, of this process; two.
-        tasks: ``[K]`` of the step.
-        groups: shared parameters that are compared apart.
-        processes: that compute the step together.
-        scale: factor of the losses, as of a gradient scaler; not in the products.
     """
-    shared, rows = [parameter for group in groups for parameter in group], []
+    rows = []
     for losses in batches:
-        gradients = TaskGradients(tasks, groups, shared, scale=scale)
+        gradients = step.gradients(factored=False)
         gradients.add(losses)
         for group in gradients.groups:
-            group.combine(processes)
+            group.combine(step.processes)
         rows.append([group.rows for group in gradients.groups])
-    return [gramian_of(*pair).cpu() / scale**2 for pair in zip(*rows, strict=True)]
+    products = [gramian_of(*pair) for pair in zip(*rows, strict=True)]
+    return [step.over_shards(found).cpu() / step.scale**2 for found in products]

@@ -53,7 +53,7 @@ class Pending:
             if task is None or weights is None:
                 yield parameter, gradient
             else:
-                yield parameter, gradient * weights[task].to(gradient.device, gradient.dtype)
+                yield parameter, gradient * float(weights[task])
 
     def accumulate(self, weights: Tensor | None) -> None:
         """Add them to ``.grad``."""

@@ -14,6 +14,7 @@ from polytask.balance.engine.features import FeatureGradients
 from polytask.balance.engine.last_block import LastBlockGradients
 from polytask.balance.engine.measured import Measured
 from polytask.balance.engine.pending import Pending
+from polytask.balance.engine.processes import is_sharded
 from polytask.balance.engine.step import Step
 from polytask.errors import InputError
 
@@ -43,11 +44,8 @@ def differentiate_at(
         retain_graph: as in autograd.
 
     Raises:
-        InputError: what the place needs is missing, or the parameters are cut into shards and their
-            gradients are not the mean over the processes.
+        InputError: what the place needs is missing.
     """
-    if step.sharded:
-        return _shards(step, losses, retain_graph=retain_graph)
     if cost == "exact":
         gradients = step.gradients()
         gradients.add(losses, retain_graph=retain_graph)
@@ -61,23 +59,6 @@ def differentiate_at(
     return [place], place.pending
 
 
-def _shards(step: Step, losses: Mapping[str, Tensor], *, retain_graph: bool) -> Places:
-    from polytask.balance.engine.sharded import differentiate_shards
-
-    if step.processes.factor * step.processes.count != 1:
-        raise InputError("processes: fully_shard takes the mean itself; use processes='mean'")
-    if not losses:
-        raise InputError("balance: with sharded parameters every process needs a loss")
-    return differentiate_shards(
-        losses,
-        step.tasks,
-        step.parts,
-        step.own,
-        scale=step.scale,
-        retain_graph=retain_graph,
-    )
-
-
 def _at_features(
     step: Step,
     losses: Mapping[str, Tensor],
@@ -87,8 +68,18 @@ def _at_features(
 ) -> Places:
     if features is None:
         raise InputError("cost='features' needs features, the output of the shared part")
-    several = [features] if isinstance(features, Tensor) else list(features)
+    if step.shards is not None and is_sharded(step.own):
+        raise InputError(
+            "cost='features': the parameters of tasks are under fully_shard; keep them out, or use "
+            "cost='exact'"
+        )
     place = FeatureGradients(
-        losses, step.tasks, several, step.shared, scale=step.scale, retain_graph=retain_graph
+        losses,
+        step.tasks,
+        [features] if isinstance(features, Tensor) else list(features),
+        step.shared,
+        scale=step.scale,
+        shards=step.shards,
+        retain_graph=retain_graph,
     )
     return [place], place.pending

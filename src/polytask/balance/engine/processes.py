@@ -17,7 +17,7 @@ from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.rows import accumulate, row_dtype, views
 from polytask.errors import InputError
 
-__all__ = ["Combine", "Processes", "is_sharded"]
+__all__ = ["Combine", "Processes", "check_kept", "is_sharded"]
 
 Combine = Literal["mean", "sum", "none"]
 """How the gradients of processes become one."""
@@ -30,6 +30,21 @@ def is_sharded(parameters: Sequence[Tensor]) -> bool:
     """
     module: Any = sys.modules.get("torch.distributed.tensor")
     return module is not None and any(isinstance(p, module.DTensor) for p in parameters)
+
+
+def check_kept(parameters: Sequence[Tensor]) -> None:
+    """Refuse what ``fully_shard`` puts in the place of shards for a pass alone.
+
+    Raises:
+        InputError: a parameter lost its numbers in the backward pass.
+    """
+    if "torch.distributed.fsdp" not in sys.modules:
+        return
+    if any(p.numel() and not p.untyped_storage().size() for p in parameters):
+        raise InputError(
+            "balance: shared holds parameters that fully_shard had gathered for this step; list "
+            "them before the forward pass: shared = list(trunk.parameters())"
+        )
 
 
 class Processes:
@@ -82,6 +97,14 @@ class Processes:
         """Whether something holds on all processes."""
         return not self.add(torch.tensor(float(not holds), device=device))
 
+    def most(self, count: int) -> int:
+        """The largest of a count on all processes."""
+        if self.alone:
+            return count
+        found = torch.tensor(count, device=self.device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return int(found)
+
     def same(self, values: Tensor) -> bool:
         """Whether a tensor of whole numbers has the same values on all processes."""
         if self.alone:
@@ -123,6 +146,8 @@ class Processes:
     ) -> None:
         """Add gradients to ``.grad``, combined over the processes.
 
+        Those of parameters that are cut into shards are of all processes already.
+
         Args:
             pending: of this process.
             weights: ``[K]`` of the tasks, or None.
@@ -131,11 +156,22 @@ class Processes:
         if self.alone:
             pending.accumulate(weights)
             return
-        found = pending.total(weights, parameters)
+        whole = []
+        totals = pending.total(weights, parameters)
+        for parameter, gradient in zip(parameters, totals, strict=True):
+            if not is_sharded([parameter]):
+                whole.append((parameter, gradient))
+            elif gradient is not None:
+                accumulate(parameter, gradient)
+        if whole:
+            self._accumulate(*zip(*whole, strict=True))
+
+    def _accumulate(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Add gradients of whole parameters to ``.grad``, combined over the processes."""
         device, dtype = parameters[0].device, row_dtype(parameters)
-        flags = torch.tensor([float(g is not None) for g in found], device=device)
+        flags = torch.tensor([float(g is not None) for g in gradients], device=device)
         flat = torch.zeros(sum(p.numel() for p in parameters), device=device, dtype=dtype)
-        for part, gradient in zip(views(flat, parameters), found, strict=True):
+        for part, gradient in zip(views(flat, parameters), gradients, strict=True):
             if gradient is not None:
                 part.copy_(gradient)
         self.combine(flat)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -22,9 +22,13 @@ from polytask.balance.context import TaskContext
 from polytask.balance.engine.gradients import TaskGradients
 from polytask.balance.engine.groups import grouped
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import Processes, is_sharded
+from polytask.balance.engine.processes import Processes, check_kept, is_sharded
 from polytask.balance.result import Balanced
 from polytask.errors import InputError
+
+if TYPE_CHECKING:
+    from polytask.balance.engine.sharded_tasks import ShardedTaskGradients
+    from polytask.balance.engine.shards import Shards
 
 __all__ = ["Step"]
 
@@ -42,7 +46,8 @@ class Step:
         scale: factor of the losses, as of a gradient scaler.
 
     Raises:
-        InputError: no task, no shared parameter that is trained, or groups that cannot be.
+        InputError: no task, no shared parameter that is trained, groups that cannot be, or shared
+            parameters that are cut into shards in a way that cannot be.
     """
 
     def __init__(
@@ -64,7 +69,8 @@ class Step:
             raise InputError("balance: there is no shared parameter that is trained")
         self.own = [p for found in (own or {}).values() for p in found if p.requires_grad]
         self.device = self.shared[0].device
-        self.sharded = is_sharded(self.shared)
+        self.shards = _shards(self.shared, own, processes)
+        """Of the shared parameters, where they are cut."""
         self.groups = grouped(self.shared, groups) if groups else {}
         self.balancer, self.balancers = balancer, [balancer]
         """The method, and one of its balancers for each group."""
@@ -82,15 +88,37 @@ class Step:
         whole = self.processes.combine(found).to("cpu", torch.float64)
         return dict(zip(self.tasks, whole.unbind(), strict=True))
 
-    def gradients(self) -> TaskGradients:
-        """A place for exact gradients of the shared parameters."""
+    def gradients(self, *, factored: bool = True) -> TaskGradients | ShardedTaskGradients:
+        """A place for exact gradients of the shared parameters.
+
+        Args:
+            factored: linear layers may be kept by their inputs and output gradients.
+        """
+        if self.shards is not None:
+            from polytask.balance.engine.sharded_tasks import ShardedTaskGradients
+
+            return ShardedTaskGradients(
+                self.tasks, self.parts, self.own, shards=self.shards, scale=self.scale
+            )
+        by_gramian = isinstance(self.balancer, GramianWeighting) and self.processes.alone
         return TaskGradients(
             self.tasks,
             self.parts,
             self.shared,
             scale=self.scale,
-            factored=isinstance(self.balancer, GramianWeighting) and self.processes.alone,
+            factored=factored and by_gramian,
         )
+
+    def over_shards(self, values: Tensor) -> Tensor:
+        """The sum of a function of gradients over all shards; as it is where nothing is cut."""
+        return values if self.shards is None else self.shards.total(values)
+
+    def has_finite_gradients(self) -> bool:
+        """Whether ``.grad`` of the shared parameters is finite, on all processes."""
+        found = [p.grad for p in self.shared if p.grad is not None]
+        if self.shards is None:
+            return all_finite(*(g.coalesce().values() if g.is_sparse else g for g in found))
+        return self.shards.are_finite(found)
 
     def known_weights(
         self, values: Mapping[str, Tensor], context: Mapping[str, TaskContext]
@@ -135,9 +163,15 @@ class Step:
         gramians: Sequence[Tensor] | None,
         found: Sequence[Tensor],
     ) -> Balanced:
-        """Fill in what waits; the step counts if all that the balancers ``found`` is finite."""
+        """Fill in what waits; the step counts if all that the balancers ``found`` is finite.
+
+        Raises:
+            InputError: shared parameters are not those that are trained.
+        """
+        if self.shards is None:
+            check_kept(self.shared)
         mean = None if weights is None else torch.stack(list(weights)).mean(0)
-        shared = () if self.sharded else self.shared
+        shared = () if self.shards is not None else self.shared
         parameters = list({id(p): p for p in (*shared, *self.own)}.values())
         own = (balancer.own_weights(self.tasks, mean) for balancer in self.balancers)
         factors = [of_group for of_group in own if of_group is not None]
@@ -157,3 +191,25 @@ class Step:
         pairs = zip(weights or nothing, gramians or nothing, strict=False)
         found = [Balanced(self.tasks, *pair) for pair in pairs]
         return dict(zip(self.groups, found, strict=False))
+
+
+def _shards(
+    shared: Sequence[Tensor], own: Mapping[str, Iterable[Tensor]] | None, processes: Processes
+) -> Shards | None:
+    """How the shared parameters are cut; None if they are whole."""
+    if not is_sharded(shared):
+        found = [p for parameters in (own or {}).values() for p in parameters]
+        if is_sharded(found):
+            raise InputError(
+                "balance: parameters of tasks are under fully_shard, but the shared part is not; "
+                "cut that, too, or keep them out"
+            )
+        return None
+    if own is None:
+        raise InputError(
+            "balance: under fully_shard own must map every task to its parameters; an empty list "
+            "if it has none"
+        )
+    from polytask.balance.engine.shards import Shards
+
+    return Shards(shared, processes)

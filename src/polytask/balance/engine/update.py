@@ -58,7 +58,7 @@ def _aggregate(
 ) -> list[Tensor]:
     """Fill in the update of each group; an overflow in one, or in a shard, is one of the step."""
     overflow = False
-    if len(places) > 1 or step.sharded:
+    if len(places) > 1 or step.shards is not None:
         finite = all_finite(*(place.rows for place in places))
         overflow = not step.processes.everywhere(finite, step.device)
     updates = []
@@ -68,7 +68,8 @@ def _aggregate(
             rows.fill_(math.nan)
         if step.scale != 1:
             rows /= step.scale
-        found = cast("GradientAggregator", balancer).from_gradients(rows, values)
+        aggregator = cast("GradientAggregator", balancer)
+        found = aggregator.from_gradients(rows, values, over_shards=step.over_shards)
         if step.scale != 1:
             found *= step.scale
         place.apply_update(found)

@@ -11,11 +11,11 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from polytask.balance.balancer import all_finite
 from polytask.balance.context import TaskContext
 from polytask.balance.engine.checks import check_losses
 from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.independent import cross_gramians
+from polytask.balance.engine.measured import Measured
 from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.step import Step
 from polytask.balance.engine.streamed import streamed_gramians
@@ -62,11 +62,10 @@ def follow(
     for batch in batches:
         check_losses(batch, step.tasks)
     before = deepcopy(step.balancer.state_dict())
-    gramians = cross_gramians(batches, step.tasks, step.parts, step.processes, scale=step.scale)
+    gramians = cross_gramians(step, batches)
     weights = step.weights(gramians, values, context)
     balanced = weigh(step, losses, weights, gramians, retain_graph=retain_graph)
-    gradients = [p.grad for p in step.shared if p.grad is not None]
-    if not all_finite(*(g.coalesce().values() if g.is_sparse else g for g in gradients)):
+    if not step.has_finite_gradients():
         step.balancer.load_state_dict(before)
     return balanced
 
@@ -79,8 +78,13 @@ def weigh(
     *,
     retain_graph: bool,
 ) -> Balanced:
-    """One backward pass for all groups whose weights ``[K]``, which are known, are the same."""
+    """One backward pass for all groups whose weights ``[K]``, which are known, are the same.
+
+    In shards that is one pass, or one per task where weights differ or tasks' parameters have none.
+    """
     weights = [step.processes.agree(found, step.device) for found in weights]
+    if step.shards is not None:
+        return _weigh_shards(step, losses, weights, gramians, retain_graph=retain_graph)
     pending, graph = Pending(), Graph(list(losses.values()))
     passes: dict[tuple[float, ...], list[Tensor]] = {}
     for found, group in zip(weights, step.parts, strict=True):
@@ -98,3 +102,34 @@ def weigh(
         keep = retain_graph or number < len(passes) - 1
         pending.add(*of_sum(losses, here, parameters, scale=step.scale, retain_graph=keep))
     return step.finish(pending, weights, gramians, weights)
+
+
+def _weigh_shards(
+    step: Step,
+    losses: Mapping[str, Tensor],
+    weights: Sequence[Tensor],
+    gramians: Sequence[Tensor] | None,
+    *,
+    retain_graph: bool,
+) -> Balanced:
+    from polytask.balance.engine.sharded_tasks import differentiate_sum
+
+    assert step.shards is not None
+    same = all(torch.equal(found, weights[0]) for found in weights)
+    if same and step.balancer.weighs_tasks:
+        pending = differentiate_sum(
+            losses,
+            step.tasks,
+            weights[0],
+            step.own,
+            shards=step.shards,
+            scale=step.scale,
+            retain_graph=retain_graph,
+        )
+        return step.finish(pending, weights, gramians, weights)
+    gradients = step.gradients()
+    gradients.add(losses, retain_graph=retain_graph)
+    places: Sequence[Measured] = gradients.groups
+    for place, found in zip(places, weights, strict=True):
+        place.apply(found)
+    return step.finish(gradients.pending, weights, gramians, weights)

@@ -11,7 +11,7 @@ from torch import Tensor
 from polytask.balance.balancer import GradientAggregator, Losses, all_finite
 from polytask.balance.task_state import TaskState
 from polytask.balance.task_values import not_negative, reciprocal
-from polytask.balance.task_vectors import TaskVectors, lengths_of
+from polytask.balance.task_vectors import TaskVectors
 from polytask.errors import InputError
 
 __all__ = ["DBMTL"]
@@ -47,7 +47,7 @@ class DBMTL(GradientAggregator):
     slopes: TaskState = field(init=False, repr=False)
     """Task -> 1 / L of its last step."""
 
-    whole = True
+    follows = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,13 +62,13 @@ class DBMTL(GradientAggregator):
         names, time = tuple(losses), int(self.steps) - self.warm_up + 1
         slopes = reciprocal(not_negative(losses, method="db_mtl"))
         gradients *= slopes.to(gradients)[:, None]
-        if not all_finite(lengths_of(gradients)):
+        if not all_finite(self.lengths(gradients)):
             return torch.full_like(gradients[0], torch.nan)
         self.slopes.put(names, slopes)
         part = 1 - self.momentum / time**self.momentum_decay
         for name, row in zip(names, gradients, strict=True):
             row.copy_(self.averages.of(name, row).lerp_(row, part))
-        lengths = lengths_of(gradients)
+        lengths = self.lengths(gradients)
         factors = len(names) * self.shares(losses) * lengths.max() * reciprocal(lengths)
         return factors.to(gradients) @ gradients
 

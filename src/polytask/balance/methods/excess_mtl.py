@@ -10,7 +10,7 @@ from torch import Tensor
 
 from polytask.balance.balancer import GradientAggregator, Losses, all_finite
 from polytask.balance.task_state import TaskState
-from polytask.balance.task_vectors import TaskVectors, lengths_of
+from polytask.balance.task_vectors import TaskVectors
 from polytask.errors import InputError
 
 __all__ = ["ExcessMTL"]
@@ -53,7 +53,7 @@ class ExcessMTL(GradientAggregator):
     """Task -> log of its weight without priorities, up to a constant."""
 
     paper_task_gradients = "weighted"
-    whole = True
+    follows = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,11 +65,12 @@ class ExcessMTL(GradientAggregator):
         self.squares, self.initial, self.logarithms = TaskVectors(), TaskState(), TaskState()
 
     def aggregate(self, gradients: Tensor, losses: Losses) -> Tensor:
-        if not all_finite(lengths_of(gradients)):
+        if not all_finite(self.lengths(gradients)):
             return torch.full_like(gradients[0], torch.nan)
         names = tuple(losses)
         pairs = zip(names, gradients, strict=True)
-        excess = self._relative(names, torch.stack([self._excess(*pair) for pair in pairs]).cpu())
+        found = self.over_shards(torch.stack([self._excess(*pair) for pair in pairs]).cpu())
+        excess = self._relative(names, found)
         before = self.logarithms.get(names, 0.0)
         moved = before.log_softmax(0) + self.step_size * excess
         self.logarithms.put(names, moved.log_softmax(0) + before.logsumexp(0))

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from polytask.balance.balancer import GradientAggregator, Losses, all_finite
-from polytask.balance.engine.rows import gramian_of
 from polytask.balance.solvers.onto_simplex import onto_simplex
 from polytask.balance.task_shares import TaskShares
 from polytask.balance.task_values import not_negative, reciprocal
-from polytask.balance.task_vectors import TaskVectors, lengths_of
+from polytask.balance.task_vectors import TaskVectors
 from polytask.errors import InputError
 
 __all__ = ["MoCo"]
@@ -63,7 +62,7 @@ class MoCo(GradientAggregator):
     weight: TaskShares = field(init=False, repr=False)
     """Task -> w."""
 
-    whole = True
+    follows = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,17 +81,17 @@ class MoCo(GradientAggregator):
 
     def aggregate(self, gradients: Tensor, losses: Losses) -> Tensor:
         names, time = tuple(losses), int(self.steps) - self.warm_up + 1
-        lengths = lengths_of(gradients)
+        lengths = self.lengths(gradients)
         if self.normalise and all_finite(lengths):
             factors = not_negative(losses, method="moco") * reciprocal(lengths)
             gradients *= factors.to(gradients)[:, None]
-            lengths = lengths_of(gradients)
+            lengths = self.lengths(gradients)
         if not all_finite(lengths):
             return torch.full_like(gradients[0], torch.nan)
         part = self.tracking / time**self.tracking_decay
         for name, row in zip(names, gradients, strict=True):
             row.copy_(self.tracked.of(name, row).lerp_(row, part))
-        shares = self._shares(names, gramian_of(gradients).cpu(), time)
+        shares = self._shares(names, self.gramian(gradients), time)
         return shares.to(gradients) @ gradients
 
     def _shares(self, names: Sequence[str], gramian: Tensor, time: int) -> Tensor:

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 
 from polytask.balance.balancer import GradientAggregator, Losses, all_finite
-from polytask.balance.engine.rows import gramian_of
 from polytask.balance.methods.config import conflict_free
 from polytask.balance.task_state import TaskState
-from polytask.balance.task_vectors import TaskVectors, lengths_of
+from polytask.balance.task_vectors import TaskVectors
 from polytask.errors import InputError
 
 __all__ = ["MomentumConFIG"]
@@ -60,7 +59,8 @@ class MomentumConFIG(GradientAggregator):
     whole_update: TaskVectors = field(init=False, repr=False)
     """d of the update before, and the average of squares."""
 
-    whole = True
+    follows = True
+    alone = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,13 +72,8 @@ class MomentumConFIG(GradientAggregator):
         self.averages, self.counts, self.whole_update = TaskVectors(), TaskState(), TaskVectors()
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
 
-    def from_gradients(self, gradients: Tensor, losses: Losses) -> Tensor:
-        if len(losses) == 1 and all_finite(gradients, *losses.values()):
-            return self.aggregate(gradients, losses)
-        return super().from_gradients(gradients, losses)
-
     def aggregate(self, gradients: Tensor, losses: Losses) -> Tensor:
-        if not all_finite(lengths_of(gradients)):
+        if not all_finite(self.lengths(gradients)):
             return torch.full_like(gradients[0], torch.nan)
         names = tuple(losses)
         counts = self.counts.get(names, 0.0) + 1
@@ -91,7 +86,7 @@ class MomentumConFIG(GradientAggregator):
             return gradients[0]
         rows = torch.stack([self.averages.of(name, gradients[0]) for name in known])
         shares = self.shares(dict.fromkeys(known, torch.ones(())))
-        weights = conflict_free(gramian_of(rows).cpu(), shares)
+        weights = conflict_free(self.gramian(rows), shares)
         return self._scaled(weights.to(rows) @ rows)
 
     def _scaled(self, direction: Tensor) -> Tensor:
@@ -100,7 +95,7 @@ class MomentumConFIG(GradientAggregator):
         last, square = (self.whole_update.of(key, direction) for key in (LAST, SQUARE))
         fake = (1 - self.beta**time) * direction - self.beta * (1 - self.beta ** (time - 1)) * last
         fake.div_(1 - self.beta).square_()
-        if not all_finite(fake):
+        if self.over_shards(torch.tensor(float(not all_finite(fake)))):
             return torch.full_like(direction, torch.nan)
         square.lerp_(fake, (1 - self.beta_squares) / (1 - self.beta_squares**time))
         last.copy_(direction)

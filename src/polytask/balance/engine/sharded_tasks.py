@@ -1,0 +1,147 @@
+"""The gradients of each task where the shared parameters are cut into shards (FSDP2).
+
+The shared part gathers its parameters and spreads its gradients by hooks of an ordinary backward
+pass, after which ``.grad`` is the shard of the gradient, the mean over the processes. They wait for
+each other, so every process has the same passes: of zeros for a task that it lacks.
+
+Shapes: K tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from polytask.balance.engine.pending import Pending
+from polytask.balance.engine.processes import is_sharded
+from polytask.balance.engine.sharded import ShardedGradients
+from polytask.balance.engine.shards import Shards
+from polytask.errors import InputError
+
+__all__ = ["ShardedTaskGradients", "differentiate_sum"]
+
+
+class ShardedTaskGradients:
+    """Collects gradients of one or several batches, as `TaskGradients` does.
+
+    Args:
+        tasks: ``[K]`` of the step, in the same order everywhere.
+        groups: the shared parameters, in groups that are compared apart.
+        own: the parameters of the tasks, cut or whole.
+        shards: of the shared parameters.
+        scale: factor of the losses, as of a gradient scaler.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[str],
+        groups: Sequence[Sequence[Tensor]],
+        own: Sequence[Tensor],
+        *,
+        shards: Shards,
+        scale: float = 1.0,
+    ) -> None:
+        self.tasks, self.scale, self.pending = tuple(tasks), scale, Pending()
+        self.groups = [
+            ShardedGradients(group, len(self.tasks), scale=scale, shards=shards) for group in groups
+        ]
+        self._own, self._shards = list(own), shards
+
+    def add(self, losses: Mapping[str, Tensor], *, retain_graph: bool = False) -> None:
+        """Differentiate the losses of a batch, one after the other.
+
+        Args:
+            losses: task -> scalar, any subset of the tasks, but not none.
+            retain_graph: as in autograd.
+
+        Raises:
+            InputError: a process has no loss, or lacks that of a task whose parameters may be cut.
+        """
+        tasks = _tasks(losses, self.tasks, self._own, self._shards)
+        nothing = next(iter(losses.values())) * 0
+        parameters = [*(group.parameters for group in self.groups), self._own]
+        for index, name in enumerate(tasks):
+            loss, task = losses.get(name, nothing), self.tasks.index(name)
+            keep = retain_graph or index < len(tasks) - 1
+            factor = torch.full_like(loss, self.scale)
+            *found, of_own = _backward([loss], [factor], parameters, retain_graph=keep)
+            for group, gradients in zip(self.groups, found, strict=True):
+                group.add(task, gradients)
+            self.pending.add(self._own, of_own, task=task)
+
+
+def differentiate_sum(
+    losses: Mapping[str, Tensor],
+    tasks: Sequence[str],
+    weights: Tensor,
+    own: Sequence[Tensor],
+    *,
+    shards: Shards,
+    scale: float,
+    retain_graph: bool,
+) -> Pending:
+    """One backward pass of the weighted sum of the losses, into ``.grad`` of the shared part.
+
+    Args:
+        losses: task -> scalar, of this process.
+        tasks: ``[K]`` of the step, in the same order everywhere.
+        weights: ``[K]``
+        own: the parameters of the tasks, cut or whole.
+        shards: of the shared parameters.
+        scale: factor of the losses, as of a gradient scaler.
+        retain_graph: as in autograd.
+
+    Returns:
+        The gradients of the tasks' parameters.
+
+    Raises:
+        InputError: as `ShardedTaskGradients.add`.
+    """
+    _tasks(losses, tasks, own, shards)
+    factors = [
+        torch.full_like(loss, float(weights[tasks.index(name)]) * scale)
+        for name, loss in losses.items()
+    ]
+    [found] = _backward([*losses.values()], factors, [own], retain_graph=retain_graph)
+    pending = Pending()
+    pending.add(own, found)
+    return pending
+
+
+def _tasks(
+    losses: Mapping[str, Tensor], tasks: Sequence[str], own: Sequence[Tensor], shards: Shards
+) -> list[str]:
+    """The tasks that any process has a loss of in this batch; all processes agree or all raise."""
+    flags = [float(name in losses) for name in tasks]
+    *there, without = shards.count(torch.tensor([*flags, float(not losses)])).tolist()
+    if without:
+        raise InputError("balance: under fully_shard every process needs a loss of each batch")
+    found = {name: count for name, count in zip(tasks, there, strict=True) if count}
+    lacking = [name for name, count in found.items() if count < shards.processes]
+    if lacking and is_sharded(own):
+        raise InputError(
+            f"balance: the loss of {lacking[0]!r} is absent on a process, which needs the "
+            "parameters of every task to be whole; keep them out of fully_shard"
+        )
+    return [*found]
+
+
+def _backward(
+    losses: Sequence[Tensor],
+    factors: Sequence[Tensor],
+    groups: Sequence[Sequence[Tensor]],
+    *,
+    retain_graph: bool,
+) -> list[list[Tensor | None]]:
+    """The gradients of parameters in groups, whose ``.grad`` stays as it was."""
+    parameters = [parameter for group in groups for parameter in group]
+    before = [parameter.grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad = None
+    torch.autograd.backward(losses, factors, retain_graph=retain_graph)
+    found = [[parameter.grad for parameter in group] for group in groups]
+    for parameter, gradient in zip(parameters, before, strict=True):
+        parameter.grad = gradient
+    return found
