@@ -27,10 +27,10 @@ class DELLA(MagPrune):
 
     A row is what shares the first index of a matrix or convolution; a vector is one row.
 
-    Source: Deep, Bhardwaj and Poria, "DELLA-Merging", 2024. Their epsilon is twice the spread
-    (mergekit's epsilon is the spread), and their ranks let the mean of q be a little off the
-    density. Equal magnitudes have the mean of their ranks. mergekit divides by what restores the
-    sum of magnitudes of the tensor instead of q.
+    Source: Deep, Bhardwaj and Poria, "DELLA-Merging", 2024. Their ``window_size`` is twice the
+    spread (mergekit's epsilon is the spread), and in their code the smallest and the largest
+    element of a row have r of 0 and 1. Equal magnitudes have the mean of their ranks. mergekit
+    divides by what restores the sum of magnitudes of the tensor instead of q.
 
     Args:
         density: mean of q, in (0, 1]; the paper tunes it. With 1 all is kept, whatever the spread.

@@ -49,12 +49,13 @@ class SCE(DeltaMethod):
 
     Source: Wan et al., "FuseChat: Knowledge Fusion of Chat Models", 2024. mergekit, where the
     authors put their code, divides the sum of step 3 by the weights of what agrees
-    (``normalise=True``), and its share is one of the elements that vary at all. Where the sum of
-    signs is exactly 0 the base stays; mergekit takes plus. Variances equal to the smallest selected
-    one are all selected.
+    (``normalise=True``), and its share is one of the elements that vary at all. Their own code
+    before that does so, too, but uses the selection for the weights of step 2 alone. Where the sum
+    of signs is exactly 0 the base stays; mergekit takes plus. Variances equal to the smallest
+    selected one are all selected.
 
     Args:
-        density: share that is selected, in (0, 1]; 0.1 in the paper.
+        density: share that is selected, in (0, 1]; 0.1 as in the authors' configuration.
         normalise: divide by the weights of what agrees.
     """
 
