@@ -429,7 +429,7 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="needs a method that gives weights"):
         run(losses(model), cost="last_block", last_block=shared[-1:], balancer=Mixed())
     hidden = model.trunk[:2](model.x)  # type: ignore[index]
-    with pytest.raises(InputError, match="without passing the features"):
+    with pytest.raises(InputError, match="reach a loss past them"):
         run(losses(model, model.trunk[2:](hidden)), cost="features", features=hidden)  # type: ignore[index]
     with pytest.raises(InputError, match="'mean', 'sum' or 'none'"):
         run(losses(model), processes="max")

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from polytask.balance.balancer import Balancer
 from polytask.balance.context import TaskContext
-from polytask.balance.engine.checks import check_grouping, check_losses
+from polytask.balance.engine.checks import check_grouping, check_losses, parameters_in
+from polytask.balance.engine.precision import without_autocast
 from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
 from polytask.balance.engine.update import update
@@ -72,16 +73,18 @@ class Accumulation:
             check_grouping(balancer)
         self._step = Step(
             tasks,
-            shared,
+            parameters_in(shared),
             own,
             balancer=balancer,
             groups=groups,
             processes=Processes(processes),
             scale=scale,
         )
-        self._context, self._gradients = context or {}, self._step.gradients()
+        self._context, self._gradients = context or {}, self._step.gradients(lasting=True)
         self._losses: dict[str, Tensor] = {}
+        self._finished = False
 
+    @without_autocast
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Differentiate the losses of a batch.
 
@@ -90,20 +93,31 @@ class Accumulation:
 
         Raises:
             InputError: a loss that is no scalar or was not computed from parameters, or one of a
-                task that the step does not have.
+                task that the step does not have; the step is finished.
         """
+        self._check_open()
         check_losses(losses, self._step.tasks)
         self._gradients.add(losses)
         for name, loss in losses.items():
             before = self._losses.get(name)
             self._losses[name] = loss.detach() if before is None else before + loss.detach()
 
+    @without_autocast
     def finish(self, *, diagnose: bool = False) -> Balanced:
         """Add the balanced update to ``.grad``; once.
 
         Args:
             diagnose: find the Gramian even if the balancer does not need it.
+
+        Raises:
+            InputError: it is finished already.
         """
+        self._check_open()
+        self._finished = True
         values = self._step.values(self._losses)
         places, pending = self._gradients.groups, self._gradients.pending
         return update(self._step, places, pending, values, self._context, diagnose=diagnose)
+
+    def _check_open(self) -> None:
+        if self._finished:
+            raise InputError("Accumulation: this step is finished; make one for each step")

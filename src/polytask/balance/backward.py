@@ -21,8 +21,10 @@ from polytask.balance.engine.checks import (
     check_losses,
     check_memory,
     check_shards,
+    parameters_in,
 )
 from polytask.balance.engine.places import differentiate_at
+from polytask.balance.engine.precision import without_autocast
 from polytask.balance.engine.processes import Combine, Processes, is_sharded
 from polytask.balance.engine.step import Step
 from polytask.balance.engine.update import update
@@ -32,6 +34,7 @@ from polytask.balance.result import Balanced
 __all__ = ["Cost", "Memory", "backward"]
 
 
+@without_autocast
 def backward(
     losses: Mapping[str, Tensor],
     balancer: Balancer,
@@ -43,7 +46,7 @@ def backward(
     last_block: Iterable[Tensor] | None = None,
     cost: Cost = "exact",
     memory: Memory = "normal",
-    independent: Sequence[Mapping[str, Tensor]] | None = None,
+    independent: Iterable[Mapping[str, Tensor]] | None = None,
     context: Mapping[str, TaskContext] | None = None,
     scale: float = 1.0,
     processes: Combine = "mean",
@@ -112,10 +115,11 @@ def backward(
     check_losses(losses, losses)
     check_cost(cost, balancer)
     check_memory(memory, balancer, cost=cost)
-    check_batches(balancer, independent, cost=cost, memory=memory)
+    batches = None if independent is None else list(independent)
+    check_batches(balancer, batches, cost=cost, memory=memory)
     if groups:
         check_grouping(balancer, cost=cost)
-    together, parameters = Processes(processes), list(shared)
+    together, parameters = Processes(processes), parameters_in(shared)
     if is_sharded(parameters):
         check_shards(cost=cost, memory=memory)
     device = next((p.device for p in parameters), torch.device("cpu"))
@@ -129,7 +133,7 @@ def backward(
         if weights is not None:
             return weigh(step, losses, weights, retain_graph=retain_graph)
     if balancer.independent and step.needs_gradients(values):
-        return follow(step, independent, losses, values, about, retain_graph=retain_graph)
+        return follow(step, batches, losses, values, about, retain_graph=retain_graph)
     if memory == "low":
         return stream(step, losses, values, about, retain_graph=retain_graph)
     places, pending = differentiate_at(

@@ -5,10 +5,10 @@ Each check raises `InputError` with what to do instead.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, get_args
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from polytask.balance.balancer import Balancer, GradientAggregator, GradientBalancer
 from polytask.errors import InputError, unknown
@@ -22,6 +22,7 @@ __all__ = [
     "check_losses",
     "check_memory",
     "check_shards",
+    "parameters_in",
 ]
 
 Cost = Literal["exact", "features", "last_block"]
@@ -34,17 +35,39 @@ def check_losses(losses: Mapping[str, Tensor], tasks: Collection[str]) -> None:
     """Refuse what cannot be differentiated.
 
     Raises:
-        InputError: a loss that is no scalar, was not computed from any parameter, or is of a task
-            that the step does not have.
+        InputError: what maps no tasks, a loss that is no scalar, was not computed from any
+            parameter, or is of a task that the step does not have.
     """
+    if not isinstance(losses, Mapping):
+        kind = type(losses).__name__
+        raise InputError(f"balance: losses must map tasks to scalar tensors, got {kind}")
     for name, loss in losses.items():
         if name not in tasks:
             raise unknown("task", name, tasks, where="balance")
+        if not isinstance(loss, Tensor):
+            kind = type(loss).__name__
+            raise InputError(f"balance: the loss of {name!r} must be a scalar tensor, got {kind}")
         if loss.ndim:
             shape = tuple(loss.shape)
             raise InputError(f"balance: the loss of {name!r} must be a scalar, got shape {shape}")
         if loss.grad_fn is None:
             raise InputError(f"balance: the loss of {name!r} was not computed from any parameter")
+
+
+def parameters_in(shared: Iterable[Tensor]) -> list[Tensor]:
+    """The shared parameters as a list.
+
+    Raises:
+        InputError: a module or one tensor, or something in it that is no tensor.
+    """
+    if isinstance(shared, nn.Module | Tensor | Mapping):
+        kind = type(shared).__name__
+        raise InputError(f"shared must be several parameters, as of parameters(), got {kind}")
+    found = list(shared)
+    for each in found:
+        if not isinstance(each, Tensor):
+            raise InputError(f"shared must be parameters alone, got {type(each).__name__} in it")
+    return found
 
 
 def check_cost(cost: str, balancer: Balancer) -> None:
@@ -94,7 +117,7 @@ def check_grouping(balancer: Balancer, *, cost: str = "exact") -> None:
 
 def check_batches(
     balancer: Balancer,
-    independent: Sequence[Mapping[str, Tensor]] | None,
+    independent: Collection[Mapping[str, Tensor]] | None,
     *,
     cost: str = "exact",
     memory: str = "normal",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.rows import accumulate, row_dtype, views
+from polytask.errors import InputError
 
 __all__ = ["DenseGradients"]
 
@@ -22,10 +23,15 @@ class DenseGradients:
     Args:
         parameters: whose gradients are kept.
         count: K.
+
+    Raises:
+        InputError: a parameter is complex.
     """
 
     def __init__(self, parameters: Sequence[Tensor], count: int) -> None:
         self.parameters = list(parameters)
+        if any(parameter.is_complex() for parameter in parameters):
+            raise InputError("balance: complex parameters cannot be balanced; use view_as_real")
         device = self.parameters[0].device if self.parameters else torch.device("cpu")
         size = sum(p.numel() for p in self.parameters)
         dtype = row_dtype(self.parameters)

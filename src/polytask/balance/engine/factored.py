@@ -21,7 +21,7 @@ from polytask.balance.engine.rows import accumulate
 __all__ = ["FactoredLayer"]
 
 RIDGE = 1e-13
-"""Of the sum of the eigenvalues: what rounding in float64 may take from a positive matrix."""
+"""For each position: what rounding in float64 may take from a matrix with a diagonal of ones."""
 
 
 class FactoredLayer:
@@ -100,6 +100,9 @@ class FactoredLayer:
             squared += 1
         if not torch.isfinite(squared).all():
             return torch.full_like(squared, torch.nan)
-        squared.diagonal().add_(RIDGE * squared.diagonal().sum() + torch.finfo(torch.float64).tiny)
-        root: Tensor = torch.linalg.cholesky(squared)
+        lengths = squared.diagonal().sqrt()
+        nonzero = torch.where(lengths > 0, lengths, 1.0)
+        cosines = squared / nonzero / nonzero[:, None]
+        cosines.diagonal().add_(RIDGE * len(cosines))
+        root: Tensor = torch.linalg.cholesky(cosines) * lengths[:, None]
         return root.T

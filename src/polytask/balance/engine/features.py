@@ -5,14 +5,17 @@ Shapes: K tasks, F numbers of the features of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.after_hooks import grad_after_hooks
+from polytask.balance.engine.below import below
+from polytask.balance.engine.graph import Edge, Graph
 from polytask.balance.engine.linear_heads import Head, LinearHeads, linear_heads
 from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import Processes
@@ -42,8 +45,8 @@ class FeatureGradients:
         retain_graph: as in autograd.
 
     Raises:
-        InputError: the features do not depend on any parameter, or a loss depends on a shared
-            parameter past them.
+        InputError: the features do not depend on any shared parameter, or a loss depends on one
+            past them.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class FeatureGradients:
         shards: Shards | None = None,
         retain_graph: bool = False,
     ) -> None:
-        self.features, self.scale, self._retain = list(features), scale, retain_graph
-        self._shared, self._shards = list(shared), shards
+        edges = _edges(features)
+        self.features, self.scale, self._retain = [*edges.values()], scale, retain_graph
+        self._shards = shards
         self.pending = Pending()
-        graph = Graph(list(losses.values()), without=_nodes(features))
-        _check_nothing_past(graph, self._shared)
+        graph, self._below = _graph(losses, [*edges]), below([*edges])
+        if shards is None:
+            _check_nothing_past(graph, self._below.leaves, shared)
         self._count, places = len(tasks), [tasks.index(name) for name in losses]
         self._heads: LinearHeads | None = None
         self._rows: Tensor | None = None
@@ -75,8 +80,8 @@ class FeatureGradients:
             self._at_once(places, list(losses.values()), graph)
         else:
             for index, (task, loss) in enumerate(zip(places, losses.values(), strict=True)):
-                keep = retain_graph or (graph.shares_nodes and index < len(losses) - 1)
-                self._differentiate(task, loss, graph.leaves(index), retain_graph=keep)
+                keep = graph.shares_nodes and index < len(losses) - 1
+                self._differentiate(index, task, loss, graph, retain_graph=retain_graph or keep)
         for _ in range(missing):
             nothing = sum((feature.sum() for feature in self.features), torch.zeros(())) * 0
             torch.autograd.grad(nothing, self.features)
@@ -118,85 +123,95 @@ class FeatureGradients:
         if self._shards is not None:  # which takes the mean and fills in .grad itself
             torch.autograd.backward(self.features, parts, retain_graph=self._retain)
             return
+        leaves = self._below.leaves
         found = torch.autograd.grad(
             self.features,
-            self._shared,
+            leaves,
             grad_outputs=parts,
             retain_graph=self._retain,
             allow_unused=True,
         )
-        self.pending.add(self._shared, found)
+        self.pending.add(leaves, found)
 
     def _at_once(self, places: Sequence[int], losses: Sequence[Tensor], graph: Graph) -> None:
-        """One backward pass for heads that have nothing in common.
-
-        What a head sends to the features is read where it leaves the head.
-        """
-        handles = []
-        for number, feature in enumerate(self.features):
-            for owner, node, place in graph.users(feature):
-                part = views(self.rows[places[owner]], self.features)[number]
-                handles.append(node.register_hook(_adding(part, place)))
-        try:
-            self._walk(places, losses, graph, self.features)
-        finally:
-            for handle in handles:
-                handle.remove()
+        """One backward pass for heads that have nothing in common."""
+        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
+        with self._sent(graph, lambda owner: places[owner]):
+            found = self._walk(losses, [], [leaf for _, leaf in own], self._retain)
+        for (task, leaf), gradient in zip(own, found, strict=True):
+            self.pending.add([leaf], [gradient], task=task)
 
     def _by_heads(
         self, heads: Sequence[Head], places: Sequence[int], losses: Sequence[Tensor], graph: Graph
     ) -> None:
         """The same for heads that read the features by linear layers."""
-        found = self._walk(places, losses, graph, [head.edge for head in heads])
+        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
+        found = self._walk(
+            losses, [head.node for head in heads], [leaf for _, leaf in own], self._retain
+        )
+        for (task, leaf), gradient in zip(own, found[len(heads) :], strict=True):
+            self.pending.add([leaf], [gradient], task=task)
         count = len(self.features[0])
         self._heads = LinearHeads(
             tasks=[head.task for head in heads],
             weights=[head.weight for head in heads],
             outputs=[
                 head.weight.new_zeros(count, len(head.weight)) if output is None else output
-                for head, output in zip(heads, found, strict=True)
+                for head, output in zip(heads, found, strict=False)
             ],
         )
 
+    def _differentiate(
+        self, index: int, task: int, loss: Tensor, graph: Graph, *, retain_graph: bool
+    ) -> None:
+        """A backward pass for the head of one task."""
+        own = graph.leaves(index)
+        with self._sent(graph, lambda _: task):
+            found = self._walk([loss], [], own, retain_graph)
+        self.pending.add(own, found, task=task)
+
     def _walk(
         self,
-        places: Sequence[int],
         losses: Sequence[Tensor],
-        graph: Graph,
-        ends: Sequence[Any],
-    ) -> Sequence[Tensor | None]:
-        """One backward pass: the gradients of its ends, tensors or edges of the graph.
+        nodes: Sequence[Node],
+        own: Sequence[Tensor],
+        retain_graph: bool,
+    ) -> list[Tensor | None]:
+        """The gradients of outputs of nodes, or else down to the features, and of own parameters.
 
-        Those of tasks' parameters wait.
+        Where one feature was computed from another, what is between them is walked, too.
         """
-        own = [(task, leaf) for index, task in enumerate(places) for leaf in graph.leaves(index)]
-        found = torch.autograd.grad(
+        features = [] if nodes else self.features
+        found = grad_after_hooks(
             losses,
-            [*ends, *(leaf for _, leaf in own)],
-            grad_outputs=[torch.full_like(loss, self.scale) for loss in losses],
-            retain_graph=self._retain,
-            allow_unused=True,
+            nodes,
+            [*own, *features],
+            [torch.full_like(loss, self.scale) for loss in losses],
+            retain_graph=retain_graph or self._below.nested,
         )
-        for (task, leaf), gradient in zip(own, found[len(ends) :], strict=True):
-            self.pending.add([leaf], [gradient], task=task)
-        return found[: len(ends)]
+        return found[: len(nodes) + len(own)]
 
-    def _differentiate(
-        self, index: int, loss: Tensor, own: Sequence[Tensor], *, retain_graph: bool
-    ) -> None:
-        found = torch.autograd.grad(
-            loss,
-            [*self.features, *own],
-            grad_outputs=torch.full_like(loss, self.scale),
-            retain_graph=retain_graph,
-            allow_unused=True,
-        )
-        count = len(self.features)
-        parts = views(self.rows[index], self.features)
-        for part, gradient in zip(parts, found[:count], strict=True):
-            if gradient is not None:
-                part.copy_(gradient)
-        self.pending.add(own, found[count:], task=index)
+    @contextmanager
+    def _sent(self, graph: Graph, task_of: Callable[[int], int]) -> Iterator[None]:
+        """Add what heads send to the features to the rows of their tasks.
+
+        It is read where it leaves the head: where it arrives, hooks of the features would change it
+        once more, and what other features send would be in it.
+
+        Args:
+            graph: of the heads.
+            task_of: number of a loss -> position of the task that is differentiated.
+        """
+        handles = []
+        for number, feature in enumerate(self.features):
+            for owner, node, place in graph.users(feature):
+                part = views(self.rows[task_of(owner)], self.features)[number]
+                handles.append(node.register_hook(_adding(part, place)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 def _adding(part: Tensor, place: int) -> Callable[..., None]:
@@ -210,18 +225,46 @@ def _adding(part: Tensor, place: int) -> Callable[..., None]:
     return hook
 
 
-def _nodes(features: Sequence[Tensor]) -> list[Node]:
-    nodes = [feature.grad_fn for feature in features]
-    if not nodes or any(node is None for node in nodes):
-        raise InputError("features must be computed from the shared parameters, undetached")
-    return [node for node in nodes if node is not None]
+def _edges(features: Sequence[Tensor]) -> dict[Edge, Tensor]:
+    """The places where gradients arrive at the features, each once."""
+    found = {}
+    for feature in features:
+        if not isinstance(feature, Tensor):
+            raise InputError(f"features must be a tensor or several, got {type(feature).__name__}")
+        if feature.grad_fn is None:
+            raise InputError("features must be computed from the shared parameters, undetached")
+        found[feature.grad_fn, feature.output_nr] = feature
+    if not found:
+        raise InputError("features: there is none")
+    return found
 
 
-def _check_nothing_past(graph: Graph, shared: Sequence[Tensor]) -> None:
+def _graph(losses: Mapping[str, Tensor], ends: Sequence[Edge]) -> Graph:
+    """The graph of the heads."""
+    for name, loss in losses.items():
+        if (loss.grad_fn, loss.output_nr) in ends:
+            raise InputError(
+                f"cost='features': the loss of {name!r} is one of the features; give what it is "
+                "computed from"
+            )
+    graph = Graph(list(losses.values()), without=ends)
+    if graph.passes_by:
+        raise InputError(
+            "cost='features': a loss uses an output of the shared part that is not given; give all "
+            "that the heads use"
+        )
+    return graph
+
+
+def _check_nothing_past(graph: Graph, leaves: Sequence[Tensor], shared: Sequence[Tensor]) -> None:
+    """Refuse leaves that reach a loss past the features, and features of other parameters."""
     ids = {id(parameter) for parameter in shared}
+    if ids.isdisjoint(id(leaf) for leaf in leaves):
+        raise InputError("cost='features': the features do not depend on any shared parameter")
+    ids |= {id(leaf) for leaf in leaves}
     past = [tuple(leaf.shape) for leaf in graph.all_leaves() if id(leaf) in ids]
     if past:
         raise InputError(
-            f"cost='features': {len(past)} shared parameters, with shapes {past[:3]}, reach a loss "
-            f"without passing the features; give the last shared features"
+            f"cost='features': {len(past)} parameters, with shapes {past[:3]}, are shared or below "
+            "the features and reach a loss past them; give the last shared features"
         )

@@ -31,6 +31,7 @@ class TaskGradients:
         scale: factor of the losses, as of a gradient scaler; kept in gradients, not in the Gramian.
         factored: linear layers may be kept by their inputs and output gradients, where there are
             fewer positions than inputs.
+        lasting: batches may be overwritten before the gradients are used.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class TaskGradients:
         *,
         scale: float = 1.0,
         factored: bool = False,
+        lasting: bool = False,
     ) -> None:
         self.tasks, self.scale = tuple(tasks), scale
         self.pending = Pending()
         self.groups = [GroupGradients(group, len(self.tasks), scale=scale) for group in groups]
         self._shared, self._factored = {id(p) for p in shared}, factored
+        self._lasting = lasting
 
     def add(self, losses: Mapping[str, Tensor], *, retain_graph: bool = False) -> None:
         """Differentiate the losses of a batch.
@@ -71,7 +74,8 @@ class TaskGradients:
                     output[task] = gradient
         layers = {key: layer for group in self.groups for key, layer in group.layers.items()}
         for use, output in zip(uses, outputs, strict=True):
-            layers[id(use.weight)].add(use.inputs, output)
+            copied = self._lasting and use.reads_data
+            layers[id(use.weight)].add(use.inputs.clone() if copied else use.inputs, output)
 
     def _uses(self, graph: Graph) -> list[LinearUse]:
         """The linear layers of a graph that are kept by factors."""

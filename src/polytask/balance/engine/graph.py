@@ -5,7 +5,7 @@ Shapes: K losses.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -13,7 +13,10 @@ from torch.autograd.graph import Node
 
 from polytask.errors import InputError
 
-__all__ = ["Graph", "is_leaf", "variable"]
+__all__ = ["Edge", "Graph", "check_node", "is_leaf", "variable"]
+
+Edge = tuple[Node, int]
+"""A node and which of its outputs: a place where gradients arrive."""
 
 
 class Graph:
@@ -23,21 +26,25 @@ class Graph:
 
     Args:
         losses: task -> scalar that autograd has followed.
-        without: nodes that are not passed.
+        without: outputs of nodes that are not passed.
 
     Raises:
-        InputError: a loss that no parameter leads to.
+        InputError: a loss that no parameter leads to, or reentrant activation checkpointing.
     """
 
-    def __init__(self, losses: Sequence[Tensor], *, without: Iterable[Node] = ()) -> None:
+    def __init__(self, losses: Sequence[Tensor], *, without: Collection[Edge] = ()) -> None:
         self.edges: dict[Node, int] = {}
-        ends = list(without)
+        self._ends, ends = frozenset(without), [node for node, _ in without]
         self._owner: dict[Node, int] = dict.fromkeys(ends, -1)
+        self.passes_by = False
+        """Whether another output of a node that is not passed is used."""
         self._common: dict[Node, None] = {}
         self._own: list[list[Tensor]] = []
         for index, loss in enumerate(losses):
             if loss.grad_fn is None:
                 raise InputError(f"loss number {index} was not computed from any parameter")
+            if loss.grad_fn in ends and (loss.grad_fn, loss.output_nr) not in self._ends:
+                self.passes_by = True
             self._own.append(self._walk(loss.grad_fn, index))
         self._shared = _leaves_behind(self._common, ends)
 
@@ -86,10 +93,25 @@ class Graph:
                 self._common[node] = None
             if self.edges[node] > 1 or owner != index:
                 continue
-            if is_leaf(node):
+            check_node(node)
+            if is_leaf(node) and variable(node).requires_grad:
                 leaves.append(variable(node))
-            waiting += [nearer for nearer, _ in node.next_functions if nearer is not None]
+            for nearer, output in node.next_functions:
+                if nearer is not None:
+                    waiting.append(nearer)
+                    if self._owner.get(nearer) == -1 and (nearer, output) not in self._ends:
+                        self.passes_by = True
         return leaves
+
+
+def check_node(node: Node) -> None:
+    """Refuse what cannot be differentiated for some of its inputs alone.
+
+    Raises:
+        InputError: reentrant activation checkpointing.
+    """
+    if node.name() == "CheckpointFunctionBackward":
+        raise InputError("balance: checkpoint(..., use_reentrant=False) is what can be balanced")
 
 
 def is_leaf(node: Node) -> bool:
@@ -112,7 +134,7 @@ def _leaves_behind(nodes: Iterable[Node], ends: Iterable[Node]) -> list[Tensor]:
         if node in seen:
             continue
         seen.add(node)
-        if is_leaf(node):
+        if is_leaf(node) and variable(node).requires_grad:
             found.append(variable(node))
         waiting += [nearer for nearer, _ in node.next_functions if nearer is not None]
     return found

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from polytask.balance.engine.after_hooks import grad_after_hooks
 from polytask.balance.engine.dense import DenseGradients
 from polytask.balance.engine.factored import FactoredLayer
 from polytask.balance.engine.linear import LinearUse
@@ -54,8 +55,12 @@ class GroupGradients:
             self._begin(found, losses=losses)
         for key, layer in list(self.layers.items()):
             uses = found.get(key, ())
-            pays = self._pays(uses, losses, layer) if uses else key not in leaves
-            if not pays:
+            if not uses:
+                fits = not any(id(parameter) in leaves for parameter in layer.parameters)
+            else:
+                same = all(use.bias is layer.bias for use in uses)
+                fits = same and self._pays(uses, losses, layer)
+            if not fits:
                 self._settle(key)
         return [use for key in self.layers for use in found.get(key, ())]
 
@@ -153,12 +158,9 @@ def differentiate(
         retain_graph: as in autograd.
     """
     kept = [dense for group in groups for dense in group.dense]
-    found = torch.autograd.grad(
-        outputs,
-        [*(use.edge for use in uses), *(p for dense in kept for p in dense.parameters), *others],
-        grad_outputs=factors,
-        retain_graph=retain_graph,
-        allow_unused=True,
+    wanted = [*(p for dense in kept for p in dense.parameters), *others]
+    found = grad_after_hooks(
+        outputs, [use.node for use in uses], wanted, factors, retain_graph=retain_graph
     )
     start = len(uses)
     for dense in kept:

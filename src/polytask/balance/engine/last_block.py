@@ -42,12 +42,12 @@ class LastBlockGradients:
         scale: float = 1.0,
         retain_graph: bool = False,
     ) -> None:
-        known = {id(parameter) for parameter in shared}
-        if not block or any(id(parameter) not in known for parameter in block):
+        known, trained = {id(p) for p in shared}, {id(p): p for p in block if p.requires_grad}
+        if not trained or not trained.keys() <= known:
             raise InputError("cost='last_block': give last_block, parameters that are shared")
         self._losses, self._tasks, self._shared = losses, tuple(tasks), list(shared)
         self.scale, self._retain = scale, retain_graph
-        gradients = TaskGradients(tasks, [block], shared, scale=scale)
+        gradients = TaskGradients(tasks, [[*trained.values()]], shared, scale=scale)
         gradients.add(losses, retain_graph=True)
         (self._block,), self.pending = gradients.groups, gradients.pending
 

@@ -9,8 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, Node
+from torch.autograd.graph import Node
 
 from polytask.balance.engine.graph import Graph, is_leaf, variable
 
@@ -34,14 +35,15 @@ class LinearUse:
     bias: Tensor | None
 
     @property
-    def edge(self) -> GradientEdge:
-        """What to differentiate for."""
-        return GradientEdge(self.node, 0)
-
-    @property
     def parameters(self) -> list[Tensor]:
         """Weight and bias."""
         return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+    @property
+    def reads_data(self) -> bool:
+        """Whether the inputs were not computed from parameters."""
+        place = 1 if self.node.name() == "AddmmBackward0" else 0
+        return self.node.next_functions[place][0] is None
 
 
 def linear_uses(graph: Graph, shared: Collection[int]) -> dict[int, list[LinearUse]]:
@@ -60,7 +62,8 @@ def linear_uses(graph: Graph, shared: Collection[int]) -> dict[int, list[LinearU
         if layer is None:
             continue
         use = LinearUse(node, _inputs(node), *layer)
-        if all(id(p) in shared and not _watched(p) for p in use.parameters):
+        known = all(id(p) in shared and not _watched(p) for p in use.parameters)
+        if known and use.inputs.layout == torch.strided:
             found.setdefault(id(use.weight), []).append(use)
     times = {id(variable(node)): count for node, count in graph.edges.items() if is_leaf(node)}
     whole = {
@@ -76,7 +79,7 @@ def layer_of(node: Any, graph: Graph) -> tuple[Tensor, Tensor | None] | None:
     if node.name() == "AddmmBackward0" and node._saved_alpha == node._saved_beta == 1:
         (before, _), _, (after, _) = node.next_functions
         bias = _parameter(before, graph, turned=False)
-        usable = bias is not None and bias.ndim == 1
+        usable = bias is not None
     elif node.name() == "MmBackward0":
         _, (after, _) = node.next_functions
         bias, usable = None, True
@@ -85,7 +88,7 @@ def layer_of(node: Any, graph: Graph) -> tuple[Tensor, Tensor | None] | None:
     weight = _parameter(after, graph, turned=True)
     if weight is None or weight.ndim != 2 or not usable:
         return None
-    return weight, bias
+    return (weight, bias) if bias is None or bias.shape == weight.shape[:1] else None
 
 
 def _inputs(node: Any) -> Tensor:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import Node
 
 from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.linear import layer_of
@@ -31,12 +31,12 @@ class Head(NamedTuple):
     Args:
         task: its position.
         weight: ``[outputs, F]``.
-        edge: its output, to differentiate for.
+        node: of the graph; its output is that of the layer.
     """
 
     task: int
     weight: Tensor
-    edge: GradientEdge
+    node: Node
 
 
 @dataclass
@@ -101,7 +101,7 @@ def linear_heads(graph: Graph, places: Sequence[int], features: Sequence[Tensor]
         reads = place == (1 if node.name() == "AddmmBackward0" else 0)
         if layer is None or not reads:
             return []
-        heads.append(Head(places[owner], layer[0].detach(), GradientEdge(node, 0)))
+        heads.append(Head(places[owner], layer[0].detach(), node))
     outputs = sum(len(head.weight) for head in heads)
     examples, width = features[0].shape
     return heads if heads_pay((examples, width), outputs, len(set(places))) else []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
-from polytask.balance.engine.rows import accumulate
+from polytask.balance.engine.rows import accumulate, added, own_storage
 
 __all__ = ["Pending"]
 
@@ -57,13 +57,14 @@ class Pending:
 
     def accumulate(self, weights: Tensor | None) -> None:
         """Add them to ``.grad``."""
+        taken: set[int] = set()
         for parameter, gradient in self.weighted(weights):
-            accumulate(parameter, gradient)
+            accumulate(parameter, own_storage(gradient, taken))
 
     def total(self, weights: Tensor | None, parameters: Sequence[Tensor]) -> list[Tensor | None]:
         """The sum for each of these parameters; None where nothing was added."""
         sums: dict[int, Tensor] = {}
         for parameter, gradient in self.weighted(weights):
             before = sums.get(id(parameter))
-            sums[id(parameter)] = gradient if before is None else before + gradient
+            sums[id(parameter)] = gradient if before is None else added(before, gradient)
         return [sums.get(id(parameter)) for parameter in parameters]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["accumulate", "gramian_of", "row_dtype", "views"]
+__all__ = ["accumulate", "added", "gramian_of", "own_storage", "row_dtype", "views"]
 
 CHUNK = 1 << 14
 """Numbers per row that are multiplied in single precision before sums go on in double."""
@@ -47,4 +47,26 @@ def views(flat: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 def accumulate(tensor: Tensor, gradient: Tensor) -> None:
     """Add to ``tensor.grad`` as autograd does."""
     gradient = gradient.detach().to(tensor.dtype)
-    tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
+    tensor.grad = gradient if tensor.grad is None else added(tensor.grad, gradient)
+
+
+def added(first: Tensor, second: Tensor) -> Tensor:
+    """The sum of two gradients, each of which may be sparse."""
+    return second + first if first.is_sparse else first + second
+
+
+def own_storage(gradient: Tensor, taken: set[int]) -> Tensor:
+    """A gradient whose numbers are in places of their own; autograd may return one tensor twice.
+
+    Args:
+        gradient: to be copied if need be.
+        taken: storages that others have.
+    """
+    if gradient.layout != torch.strided:
+        return gradient
+    here, steps = gradient.untyped_storage().data_ptr(), gradient.stride()
+    expanded = any(n > 1 and not step for n, step in zip(gradient.shape, steps, strict=True))
+    if here in taken or expanded:
+        return gradient.clone(memory_format=torch.contiguous_format)
+    taken.add(here)
+    return gradient

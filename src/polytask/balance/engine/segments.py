@@ -12,12 +12,10 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from polytask.balance.engine.graph import is_leaf, variable
+from polytask.balance.engine.graph import Edge, is_leaf, variable
 
-__all__ = ["Edge", "Segment", "segments"]
+__all__ = ["Segment", "segments"]
 
-Edge = tuple[Node, int]
-"""A node and which of its outputs: a place where gradients arrive."""
 VIEWS = {
     "PermuteBackward0",
     "TBackward0",

@@ -46,8 +46,9 @@ class Step:
         scale: factor of the losses, as of a gradient scaler.
 
     Raises:
-        InputError: no task, no shared parameter that is trained, groups that cannot be, or shared
-            parameters that are cut into shards in a way that cannot be.
+        InputError: no task, no shared parameter that is trained, a scale that is not positive,
+            groups that cannot be, or shared parameters that are cut into shards in a way that
+            cannot be.
     """
 
     def __init__(
@@ -62,9 +63,11 @@ class Step:
         scale: float,
     ) -> None:
         self.tasks, self.processes, self.scale = tuple(tasks), processes, scale
-        self.shared = [p for p in shared if p.requires_grad]
+        self.shared = list({id(p): p for p in shared if p.requires_grad}.values())
         if not self.tasks:
             raise InputError("balance: there is no loss")
+        if not scale > 0:
+            raise InputError(f"balance: scale must be positive, got {scale}")
         if not self.shared:
             raise InputError("balance: there is no shared parameter that is trained")
         self.own = [p for found in (own or {}).values() for p in found if p.requires_grad]
@@ -88,11 +91,14 @@ class Step:
         whole = self.processes.combine(found).to("cpu", torch.float64)
         return dict(zip(self.tasks, whole.unbind(), strict=True))
 
-    def gradients(self, *, factored: bool = True) -> TaskGradients | ShardedTaskGradients:
+    def gradients(
+        self, *, factored: bool = True, lasting: bool = False
+    ) -> TaskGradients | ShardedTaskGradients:
         """A place for exact gradients of the shared parameters.
 
         Args:
             factored: linear layers may be kept by their inputs and output gradients.
+            lasting: batches may be overwritten before the gradients are used.
         """
         if self.shards is not None:
             from polytask.balance.engine.sharded_tasks import ShardedTaskGradients
@@ -107,6 +113,7 @@ class Step:
             self.shared,
             scale=self.scale,
             factored=factored and by_gramian,
+            lasting=lasting,
         )
 
     def over_shards(self, values: Tensor) -> Tensor:

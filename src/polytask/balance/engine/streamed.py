@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.graph import Edge, Graph
 from polytask.balance.engine.group import GroupGradients, differentiate
 from polytask.balance.engine.linear import linear_uses
 from polytask.balance.engine.processes import Processes
-from polytask.balance.engine.segments import Edge, Segment, segments
+from polytask.balance.engine.segments import Segment, segments
 
 __all__ = ["streamed_gramians"]
 

@@ -10,10 +10,11 @@ from copy import deepcopy
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 from polytask.balance.context import TaskContext
 from polytask.balance.engine.checks import check_losses
-from polytask.balance.engine.graph import Graph
+from polytask.balance.engine.graph import Graph, is_leaf
 from polytask.balance.engine.independent import cross_gramians
 from polytask.balance.engine.measured import Measured
 from polytask.balance.engine.pending import Pending
@@ -54,13 +55,15 @@ def follow(
     The state is put back if gradients overflow, which is seen when the weights are known.
 
     Raises:
-        InputError: there are no such batches, or a loss that cannot be differentiated.
+        InputError: there are no such batches, they share a computation, or a loss cannot be
+            differentiated.
     """
     if batches is None:
         method = type(step.balancer).__name__
         raise InputError(f"{method}: give independent, the losses of two more batches")
     for batch in batches:
         check_losses(batch, step.tasks)
+    _check_apart([*batches, losses])
     before = deepcopy(step.balancer.state_dict())
     gramians = cross_gramians(step, batches)
     weights = step.weights(gramians, values, context)
@@ -68,6 +71,23 @@ def follow(
     if not step.has_finite_gradients():
         step.balancer.load_state_dict(before)
     return balanced
+
+
+def _check_apart(batches: Sequence[Mapping[str, Tensor]]) -> None:
+    """Refuse batches of the same rows.
+
+    Raises:
+        InputError: two of them share a computation.
+    """
+    seen: set[Node] = set()
+    for batch in batches:
+        nodes = {node for node in Graph(list(batch.values())).edges if not is_leaf(node)}
+        if not seen.isdisjoint(nodes):
+            raise InputError(
+                "independent: two of the three batches share a computation; compute each from rows "
+                "of its own"
+            )
+        seen |= nodes
 
 
 def weigh(
