@@ -26,6 +26,7 @@ class Cut(Problem):
         fully_shard(self.trunk, mesh=dist.init_device_mesh("cpu", (1,)))
         self.shared = list(self.trunk.parameters())
         self.own = {name: list(head.parameters()) for name, head in self.heads.items()}
+        self.extra = torch.ones(2, requires_grad=True)
 
     def backward(self, balancer: Balancer, **options: Any) -> None:
         losses, features = self.losses()
@@ -68,6 +69,65 @@ def test_gathered_parameters_are_not_those_that_are_trained(
 def test_accumulation_needs_the_parameters_of_tasks(problem: Cut) -> None:
     with pytest.raises(InputError, match="own must map every task to its parameters"):
         Accumulation(PCGrad(), tasks=["north"], shared=problem.shared)
+
+
+def test_parameters_of_tasks_may_be_given_one_by_one(problem: Cut) -> None:
+    """They are read once, to be checked and to be used."""
+    whole = Problem()
+    for head in whole.heads.values():
+        fully_shard(head, mesh=dist.init_device_mesh("cpu", (1,)))
+    own = {name: iter([*head.parameters()]) for name, head in whole.heads.items()}
+    losses, _ = whole.losses()
+    with pytest.raises(InputError, match="parameters of tasks are under fully_shard"):
+        balance.backward(losses, PCGrad(), shared=whole.trunk.parameters(), own=own)
+
+
+@pytest.mark.parametrize("listed", ["before", "after"])
+def test_heads_that_were_gathered(problem: Cut, listed: str) -> None:
+    for head in problem.heads.values():
+        fully_shard(head, mesh=dist.init_device_mesh("cpu", (1,)))
+    fully_shard(problem, mesh=dist.init_device_mesh("cpu", (1,)))
+    if listed == "before":
+        problem.own = {name: list(head.parameters()) for name, head in problem.heads.items()}
+    losses, features = problem.losses()
+    if listed == "after":
+        problem.own = {name: list(head.parameters()) for name, head in problem.heads.items()}
+    said = "keep them out" if listed == "before" else "list them before|list parameters before"
+    with pytest.raises(InputError, match=said):
+        balance.backward(
+            losses,
+            PCGrad(),
+            shared=problem.shared,
+            own=problem.own,
+            features=features,
+            cost="features",
+        )
+
+
+def test_gradients_stay_if_a_pass_fails(problem: Cut) -> None:
+    problem.backward(PCGrad())
+    losses, _ = problem.losses()
+    sum(losses.values()).backward(retain_graph=False)  # type: ignore[union-attr]
+    before = {name: p.grad for name, p in problem.named_parameters()}
+    with pytest.raises(RuntimeError, match="a second time"):
+        balance.backward(losses, PCGrad(), shared=problem.shared, own=problem.own)
+    assert {name: p.grad is None for name, p in problem.named_parameters()} == {
+        name: gradient is None for name, gradient in before.items()
+    }
+
+
+def test_features_that_are_not_the_last(problem: Cut) -> None:
+    losses, features = problem.losses()
+    loss = features.sum() + problem.extra.sum()
+    with pytest.raises(InputError, match="reach a loss past the features and are not in own"):
+        balance.backward(
+            {**losses, "north": loss},
+            PCGrad(),
+            shared=problem.shared,
+            own=problem.own,
+            features=features,
+            cost="features",
+        )
 
 
 @pytest.mark.parametrize("balancer", [PCGrad, DWA, lambda: DWA(task_gradients="plain")])

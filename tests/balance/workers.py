@@ -43,7 +43,9 @@ class Case:
         alone: each batch carries one task.
         groups: balance the first layer apart.
         independent: give two more batches, of the same rows.
-        heads: ``deep`` begin with no linear layer, in ``common`` they have an operation.
+        heads: ``deep`` begin with no linear layer, in ``common`` they have an operation; ``apart``
+            that of the last task does not use the shared part.
+        twice: two tasks have one head.
     """
 
     balancer: Callable[[], Balancer]
@@ -55,6 +57,7 @@ class Case:
     groups: bool = False
     independent: bool = False
     heads: str = ""
+    twice: bool = False
 
 
 CASES: dict[str, Case] = {
@@ -117,6 +120,8 @@ CASES |= {
     "model in shards, losses": Case(
         lambda: balance.UncertaintyWeighting(learning_rate=0.3), {}, shard="model"
     ),
+    "heads in common": Case(balance.PCGrad, {}, shard="trunk", twice=True),
+    "heads in common, losses": Case(balance.DWA, {}, shard="trunk", twice=True),
     "copies of shards": Case(balance.MoCo, {}, shard="copies"),
     "copies of shards, batches": Case(balance.PCGrad, {}, shard="copies", parts=2),
 }
@@ -138,6 +143,14 @@ REFUSED: dict[str, tuple[Case, str]] = {
     "features of heads in shards": (
         Case(balance.PCGrad, {"cost": "features"}, shard="tree"),
         "the parameters of tasks are under fully_shard; keep them out",
+    ),
+    "an absent task that goes another way": (
+        Case(balance.PCGrad, {}, shard="trunk", absent="c", heads="apart"),
+        "the loss of 'c' is absent on a process; .* go through all shared parameters",
+    ),
+    "an absent task that goes another way, losses": (
+        Case(balance.DWA, {}, shard="trunk", absent="c", heads="apart"),
+        "the loss of 'c' is absent on a process; .* go through all shared parameters",
     ),
     "a sum": (
         Case(balance.PCGrad, {"processes": "sum"}, shard="trunk"),
@@ -185,6 +198,8 @@ def two_steps(case: Case, rows: slice, *, shard: str) -> dict[str, Tensor]:
     if shard:
         cut(model, shard)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    if case.twice:
+        model.heads["b"] = model.heads["a"]
     own = {name: list(model.heads[name].parameters()) for name in TASKS}
     for _ in range(2):
         shared = model.shared
@@ -229,6 +244,8 @@ def two_steps(case: Case, rows: slice, *, shard: str) -> dict[str, Tensor]:
 
 
 def of_heads(model: Model, features: Tensor, kind: str) -> dict[str, Tensor]:
+    if kind == "apart":
+        return {n: h(features if n != "c" else features.detach()) for n, h in model.heads.items()}
     if kind == "deep":
         return {name: model.heads[name](features.exp()) for name in TASKS}
     common = features.exp() if kind == "common" else features

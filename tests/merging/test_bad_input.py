@@ -43,7 +43,8 @@ def pickled(folder: Path) -> None:
 
 def sharded(**weight_map: object) -> Change:
     def write(folder: Path) -> None:
-        index = {"weight_map": {NAME: "model.safetensors", **weight_map}}
+        (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+        index = {"weight_map": {NAME: "model-1.safetensors", **weight_map}}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     return write
@@ -109,8 +110,24 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "a shard elsewhere": (sharded(other="../x.safetensors"), r"names '../x.safetensors', which is"),
     "an index of nothing": (
-        lambda folder: (folder / "model.safetensors.index.json").write_text("[]"),
+        lambda folder: (
+            (folder / "model.safetensors")
+            .rename(folder / "model.safetensors.index.json")
+            .write_text("[]")
+        ),
         r"model.safetensors.index.json: no index",
+    ),
+    "an index of more than there is": (
+        sharded(other="model-1.safetensors"),
+        r"index.json: tensor 'other' is not in model-1.safetensors, where it should be",
+    ),
+    "factors of an adapter": (
+        tensors(lambda model: model.update({"base_model.model.x.lora_A.weight": torch.ones(2)})),
+        r"b: tensor 'base_model.model.x.lora_A.weight' is a factor of an adapter: name the folder",
+    ),
+    "compressed task vectors": (
+        lambda folder: (folder / "model.safetensors").rename(folder / "vectors.safetensors"),
+        r"b: holds compressed task vectors: name one of its models",
     ),
     "an adapter": (
         lambda folder: (folder / "adapter_config.json").write_text("{}"),
@@ -118,6 +135,10 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "quantised": (
         lambda folder: (folder / "config.json").write_text('{"quantization_config": {}}'),
+        r"b: its weights are quantised",
+    ),
+    "quantised in another way": (
+        lambda folder: (folder / "quantize_config.json").write_text("{}"),
         r"b: its weights are quantised",
     ),
     "a configuration that is none": (
@@ -158,6 +179,14 @@ def test_a_wrong_model(case: str, folders: tuple[Path, Path, Path], tmp_path: Pa
     with pytest.raises(InputError, match=message):
         merge("task_arithmetic", base=base, models=[one, other], out=tmp_path / "out")
     assert set(tmp_path.iterdir()) == before
+
+
+def test_one_file_comes_before_an_index(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """As in the transformers library: an index may be left over."""
+    base, one, other = folders
+    (other / "model.safetensors.index.json").write_text("left over")
+    report = merge("task_arithmetic", base=base, models=[one, other], out=tmp_path / "out")
+    assert report.out == tmp_path / "out"
 
 
 OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {

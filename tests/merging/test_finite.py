@@ -7,6 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polytask.errors import InputError
+from polytask.merging import prepare_state_dicts
 from polytask.merging.engine.finite import all_finite
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -34,3 +36,17 @@ def test_one_value_that_is_not_finite(
     assert all_finite(found)
     found[min(place, len(values))] = float(bad)
     assert not all_finite(found)
+
+
+def test_a_prepared_direction_checks_its_results() -> None:
+    base, tuned = {"w": torch.ones(3)}, {"w": torch.tensor([1.0, 2.0, torch.nan])}
+    line = prepare_state_dicts("task_arithmetic", base=base, models=[tuned])
+    with pytest.raises(InputError, match=r"models\[0\]: tensor 'w' holds NaN or infinities"):
+        line.apply(0.5)
+    half = {"w": torch.tensor([4e4], dtype=torch.float16)}
+    zero = {"w": torch.zeros(1, dtype=torch.float16)}
+    line = prepare_state_dicts("task_arithmetic", base=zero, models=[half])
+    with pytest.raises(InputError, match=r"the result is not finite in torch.float16"):
+        line.apply(2.0)
+    with pytest.raises(InputError, match="scale: must be finite, got nan"):
+        line.apply(float("nan"))

@@ -35,7 +35,7 @@ PLANS: Mapping[str, tuple[str, dict[str, Any]]] = {
         {"weights": [0.3, 1.0], "normalise": False},
     ),
     "karcher": (
-        TWO + "parameters: {tol: 0.001, max_iter: 7}",
+        TWO + "parameters: {tol: 1e-3, max_iter: 7}",
         {"weights": [0.3, 1.0], "tolerance": 0.001, "iterations": 7},
     ),
     "model_stock": (START + "models: [{model: a}, {model: b}]", {}),

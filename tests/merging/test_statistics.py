@@ -56,6 +56,31 @@ def test_a_prepared_direction_does_the_same(scale: float | torch.Tensor) -> None
 def test_a_negative_variance_is_refused() -> None:
     with pytest.raises(InputError, match=r"'norm.running_var': a merged variance is negative"):
         merge_state_dicts("linear", models=[TWO, ONE], weights=[2.0, -1.0])
+    far = {**ONE, "norm.running_var": torch.tensor([-3.0])}  # a change that is more than there is
+    with pytest.raises(InputError, match=r"'norm.running_var': a merged variance is negative"):
+        merge_state_dicts("task_arithmetic", base=BASE, models=[far])
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "expected"),
+    [
+        ("task_arithmetic", {"weights": [0.0, 1.0]}, (3.0, 0.0)),
+        ("task_arithmetic", {"weights": [1.0, -1.0]}, (1.0, 1.0)),
+        ("task_arithmetic", {"weights": [-1.0, 0.0]}, (0.0, 2.0)),  # those of the base
+        ("ties", {"weights": [3.0, 1.0], "density": 1.0}, (1.5, 0.75)),
+    ],
+)
+def test_models_count_by_their_weights(
+    method: str, options: dict[str, Any], expected: tuple[float, float]
+) -> None:
+    merged = merge_state_dicts(method, base=BASE, models=[ONE, TWO], **options)
+    found = merged["norm.running_mean"], merged["norm.running_var"]
+    assert tuple(map(float, found)) == pytest.approx(expected)
+
+
+def test_nuslerp_of_one_model_has_its_statistics() -> None:
+    merged = merge_state_dicts("nuslerp", models=[ONE, TWO], weights=[0.0, 1.0])
+    assert float(merged["norm.running_mean"]) == 3.0
 
 
 def test_tied_tensors_stay_tied_and_count_once() -> None:

@@ -112,6 +112,14 @@ def test_tokens_without_a_row_are_those_that_a_model_lacks(
 
 
 @pytest.mark.usefixtures("folders")
+def test_padded_rows_of_the_same_tokens_are_left_out() -> None:
+    save(Path("padded"), "xyz", [5.0, 6.0, 7.0, 0.0, 0.0, 0.0], bias=True)
+    report = merge("average", models=["base", "padded"], out="out", tokenizer="base")
+    assert rows("out")[0] == [3.0, 4.0, 5.0, 4.0]
+    assert any("rows of embed_tokens.weight" in note for note in report.warnings)
+
+
+@pytest.mark.usefixtures("folders")
 def test_the_same_tokens_change_nothing() -> None:
     for choice in ("same", "base"):
         merge("average", models=["base", "a"], out=f"out-{choice}", tokenizer=choice)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from polytask.balance.balancer import Balancer
 from polytask.balance.context import TaskContext
-from polytask.balance.engine.checks import check_grouping, check_losses, parameters_in
+from polytask.balance.engine.checks import check_grouping, check_losses, lists_in, parameters_in
 from polytask.balance.engine.precision import without_autocast
 from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
@@ -74,7 +74,7 @@ class Accumulation:
         self._step = Step(
             tasks,
             parameters_in(shared),
-            own,
+            lists_in(own),
             balancer=balancer,
             groups=groups,
             processes=Processes(processes),

@@ -21,6 +21,7 @@ from polytask.balance.engine.checks import (
     check_losses,
     check_memory,
     check_shards,
+    lists_in,
     parameters_in,
 )
 from polytask.balance.engine.places import differentiate_at
@@ -119,13 +120,13 @@ def backward(
     check_batches(balancer, batches, cost=cost, memory=memory)
     if groups:
         check_grouping(balancer, cost=cost)
-    together, parameters = Processes(processes), parameters_in(shared)
+    together, parameters, owned = Processes(processes), parameters_in(shared), lists_in(own)
     if is_sharded(parameters):
         check_shards(cost=cost, memory=memory)
     device = next((p.device for p in parameters), torch.device("cpu"))
-    tasks = together.tasks(losses, own, device)
+    tasks = together.tasks(losses, owned, device)
     step = Step(
-        tasks, parameters, own, balancer=balancer, groups=groups, processes=together, scale=scale
+        tasks, parameters, owned, balancer=balancer, groups=groups, processes=together, scale=scale
     )
     values, about = step.values(losses), context or {}
     if not diagnose:

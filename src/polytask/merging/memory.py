@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,14 +107,23 @@ class Direction:
 
         Returns:
             Name -> tensor, as `merge_state_dicts` gives it.
+
+        Raises:
+            InputError: an input holds NaN or infinite values, or the result does; the scale is not
+                finite.
         """
+        number = float(scale.detach() if isinstance(scale, Tensor) else scale)
+        if not math.isfinite(number):
+            raise InputError(f"scale: must be finite, got {number}")
         return _tied({i.group.name: self._apply(i, scale) for i in self.merger.items}, self.ties)
 
     def _apply(self, item: Item, scale: float | Tensor) -> Tensor:
         base, change = self.parts[item.group.name]
         if change is not None:
             base = self.merger.applied(item, Weights(base), Delta(change), scale).values
-        return base.to(item.group.stored).view(item.group.shape)
+        merged = base.to(item.group.stored)
+        item.group.check_result(merged, 0, item.group.size)
+        return merged.view(item.group.shape)
 
 
 def _merger(

@@ -67,9 +67,20 @@ def open_models(paths: Iterable[Path]) -> Models:
         files = tuple(file.resolve() for file in location.files)
         if files not in opened:
             checkpoint = Checkpoint(str(path), location.files)
+            _check_model(checkpoint)
             opened[files] = Input((location,), checkpoint, (ContentHash(checkpoint),))
         found[path] = opened[files]
     return found
+
+
+def _check_model(checkpoint: Checkpoint) -> None:
+    """Refuse files that hold something else than the weights of a model."""
+    for name in checkpoint.entries:
+        if ".lora_A." in name or ".lora_B." in name:
+            raise InputError(
+                f"{checkpoint.label}: tensor {name!r} is a factor of an adapter: name the folder "
+                "that holds its adapter_config.json"
+            )
 
 
 def with_tokens(

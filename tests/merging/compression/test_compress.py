@@ -351,6 +351,17 @@ def test_values_that_are_not_finite_are_named(
     assert {path.name for path in tmp_path.iterdir()} == {"base", "bad", *NAMES}
 
 
+@pytest.mark.parametrize("method", ["rounded", "emr", "tall_mask"])
+def test_changes_that_the_dtype_cannot_hold_are_refused(
+    method: str, save: Save, tmp_path: Path
+) -> None:
+    base, far = {"w": torch.ones(2, 2)}, {"w": torch.tensor([[1.0, 1.0], [1.0, 1e5]])}
+    folder, models = save("base", base), {"far": save("far", far)}
+    with pytest.raises(InputError, match=r"tensor 'w': .* is not finite in torch.float16; a wider"):
+        compress(method, base=folder, models=models, out=tmp_path / "x", dtype="float16")
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_file_that_does_not_fit_its_description(stored: Stored, tmp_path: Path) -> None:
     compress("emr", base=stored.folder, models=stored.paths, out=tmp_path / "x")
     file = tmp_path / "x" / "vectors.safetensors"

@@ -22,6 +22,7 @@ __all__ = [
     "check_losses",
     "check_memory",
     "check_shards",
+    "lists_in",
     "parameters_in",
 ]
 
@@ -68,6 +69,11 @@ def parameters_in(shared: Iterable[Tensor]) -> list[Tensor]:
         if not isinstance(each, Tensor):
             raise InputError(f"shared must be parameters alone, got {type(each).__name__} in it")
     return found
+
+
+def lists_in(own: Mapping[str, Iterable[Tensor]] | None) -> dict[str, list[Tensor]] | None:
+    """Task -> its parameters as a list."""
+    return None if own is None else {name: list(found) for name, found in own.items()}
 
 
 def check_cost(cost: str, balancer: Balancer) -> None:

@@ -18,7 +18,7 @@ from polytask.balance.engine.below import below
 from polytask.balance.engine.graph import Edge, Graph
 from polytask.balance.engine.linear_heads import Head, LinearHeads, linear_heads
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import Processes
+from polytask.balance.engine.processes import Processes, check_kept
 from polytask.balance.engine.rows import gramian_of, row_dtype, views
 from polytask.errors import InputError
 
@@ -40,6 +40,7 @@ class FeatureGradients:
         tasks: ``[K]`` of the step.
         features: the outputs of the shared part, on which all losses depend.
         shared: the parameters of the shared part.
+        own: those of the tasks, needed with shards.
         scale: factor of the losses, as of a gradient scaler.
         shards: of the shared parameters, if they are cut.
         retain_graph: as in autograd.
@@ -56,6 +57,7 @@ class FeatureGradients:
         features: Sequence[Tensor],
         shared: Sequence[Tensor],
         *,
+        own: Sequence[Tensor] = (),
         scale: float = 1.0,
         shards: Shards | None = None,
         retain_graph: bool = False,
@@ -65,8 +67,12 @@ class FeatureGradients:
         self._shards = shards
         self.pending = Pending()
         graph, self._below = _graph(losses, [*edges]), below([*edges])
+        self._shared = list(shared)
         if shards is None:
             _check_nothing_past(graph, self._below.leaves, shared)
+        else:
+            _check_heads(graph, own)
+            _check_places(losses, tasks, self.features, shards)
         self._count, places = len(tasks), [tasks.index(name) for name in losses]
         self._heads: LinearHeads | None = None
         self._rows: Tensor | None = None
@@ -122,6 +128,8 @@ class FeatureGradients:
         ]
         if self._shards is not None:  # which takes the mean and fills in .grad itself
             torch.autograd.backward(self.features, parts, retain_graph=self._retain)
+            if all(parameter.grad is None for parameter in self._shared):
+                raise InputError("cost='features': give what the part under fully_shard returns")
             return
         leaves = self._below.leaves
         found = torch.autograd.grad(
@@ -151,6 +159,7 @@ class FeatureGradients:
         )
         for (task, leaf), gradient in zip(own, found[len(heads) :], strict=True):
             self.pending.add([leaf], [gradient], task=task)
+        check_kept([head.weight for head in heads])
         count = len(self.features[0])
         self._heads = LinearHeads(
             tasks=[head.task for head in heads],
@@ -267,4 +276,39 @@ def _check_nothing_past(graph: Graph, leaves: Sequence[Tensor], shared: Sequence
         raise InputError(
             f"cost='features': {len(past)} parameters, with shapes {past[:3]}, are shared or below "
             "the features and reach a loss past them; give the last shared features"
+        )
+
+
+def _check_heads(graph: Graph, own: Sequence[Tensor]) -> None:
+    """Refuse leaves past the features that are no parameters of tasks; shards hide what they are.
+
+    Raises:
+        InputError: such a leaf.
+    """
+    ids = {id(parameter) for parameter in own}
+    past = [tuple(leaf.shape) for leaf in graph.all_leaves() if id(leaf) not in ids]
+    if past:
+        raise InputError(
+            f"cost='features': {len(past)} parameters, with shapes {past[:3]}, reach a loss past "
+            "the features and are not in own; give the last shared features, and list parameters "
+            "before the forward pass"
+        )
+
+
+def _check_places(
+    losses: Mapping[str, Tensor],
+    tasks: Sequence[str],
+    features: Sequence[Tensor],
+    shards: Shards,
+) -> None:
+    """Refuse absent tasks where passes may go to one feature or another.
+
+    Raises:
+        InputError: on all processes.
+    """
+    absent = len(features) > 1 and len(losses) < len(tasks)
+    if shards.count(torch.tensor(float(absent))):
+        raise InputError(
+            "cost='features': a task is absent on a process; with several features under "
+            "fully_shard every process needs a loss of each task"
         )

@@ -78,6 +78,7 @@ def _at_features(
         step.tasks,
         [features] if isinstance(features, Tensor) else list(features),
         step.shared,
+        own=step.own,
         scale=step.scale,
         shards=step.shards,
         retain_graph=retain_graph,

@@ -40,10 +40,11 @@ def check_kept(parameters: Sequence[Tensor]) -> None:
     """
     if "torch.distributed.fsdp" not in sys.modules:
         return
-    if any(p.numel() and not p.untyped_storage().size() for p in parameters):
+    whole = [p for p in parameters if not is_sharded([p])]
+    if any(p.numel() and not p.untyped_storage().size() for p in whole):
         raise InputError(
-            "balance: shared holds parameters that fully_shard had gathered for this step; list "
-            "them before the forward pass: shared = list(trunk.parameters())"
+            "balance: shared or own holds parameters that fully_shard had gathered for this step; "
+            "list them before the forward pass: shared = list(trunk.parameters())"
         )
 
 

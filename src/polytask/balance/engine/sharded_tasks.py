@@ -9,18 +9,20 @@ Shapes: K tasks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.pending import Pending
 from polytask.balance.engine.processes import is_sharded
 from polytask.balance.engine.sharded import ShardedGradients
 from polytask.balance.engine.shards import Shards
 from polytask.errors import InputError
 
-__all__ = ["ShardedTaskGradients", "differentiate_sum"]
+__all__ = ["ShardedTaskGradients", "differentiate_sum", "tasks_of_all"]
 
 
 class ShardedTaskGradients:
@@ -59,17 +61,37 @@ class ShardedTaskGradients:
         Raises:
             InputError: a process has no loss, or lacks that of a task whose parameters may be cut.
         """
-        tasks = _tasks(losses, self.tasks, self._own, self._shards)
-        nothing = next(iter(losses.values())) * 0
+        tasks, lacking = tasks_of_all(losses, self.tasks, self._own, self._shards)
+        nothing = self._nothing(losses, lacking) if lacking else None
         parameters = [*(group.parameters for group in self.groups), self._own]
         for index, name in enumerate(tasks):
-            loss, task = losses.get(name, nothing), self.tasks.index(name)
+            loss = losses[name] if nothing is None or name in losses else nothing
+            task = self.tasks.index(name)
             keep = retain_graph or index < len(tasks) - 1
             factor = torch.full_like(loss, self.scale)
             *found, of_own = _backward([loss], [factor], parameters, retain_graph=keep)
             for group, gradients in zip(self.groups, found, strict=True):
                 group.add(task, gradients)
             self.pending.add(self._own, of_own, task=task)
+
+    def _nothing(self, losses: Mapping[str, Tensor], lacking: Sequence[str]) -> Tensor:
+        """A loss of zero that goes through all shared parameters, as those of these tasks do.
+
+        Raises:
+            InputError: there is none, or one of them does not.
+        """
+        shapes = Counter(tuple(p.shape) for group in self.groups for p in group.parameters)
+        own = {id(parameter) for parameter in self._own}
+        through = [name for name, loss in losses.items() if shapes <= _shapes(loss, own)]
+        here = [name for name in lacking if name in losses]
+        partly = not through or not set(here) <= set(through)
+        if self._shards.count(torch.tensor(float(partly))):
+            raise InputError(
+                f"balance: the loss of {lacking[0]!r} is absent on a process; under fully_shard "
+                "that needs losses which go through all shared parameters: give one of 0 instead, "
+                "computed by the same layers"
+            )
+        return losses[through[0]] * 0
 
 
 def differentiate_sum(
@@ -78,28 +100,22 @@ def differentiate_sum(
     weights: Tensor,
     own: Sequence[Tensor],
     *,
-    shards: Shards,
     scale: float,
     retain_graph: bool,
 ) -> Pending:
     """One backward pass of the weighted sum of the losses, into ``.grad`` of the shared part.
 
     Args:
-        losses: task -> scalar, of this process.
+        losses: task -> scalar, the same tasks on every process.
         tasks: ``[K]`` of the step, in the same order everywhere.
         weights: ``[K]``
         own: the parameters of the tasks, cut or whole.
-        shards: of the shared parameters.
         scale: factor of the losses, as of a gradient scaler.
         retain_graph: as in autograd.
 
     Returns:
         The gradients of the tasks' parameters.
-
-    Raises:
-        InputError: as `ShardedTaskGradients.add`.
     """
-    _tasks(losses, tasks, own, shards)
     factors = [
         torch.full_like(loss, float(weights[tasks.index(name)]) * scale)
         for name, loss in losses.items()
@@ -110,10 +126,21 @@ def differentiate_sum(
     return pending
 
 
-def _tasks(
+def tasks_of_all(
     losses: Mapping[str, Tensor], tasks: Sequence[str], own: Sequence[Tensor], shards: Shards
-) -> list[str]:
-    """The tasks that any process has a loss of in this batch; all processes agree or all raise."""
+) -> tuple[list[str], list[str]]:
+    """The tasks that any process has a loss of in this batch, and those that some process lacks.
+
+    Args:
+        losses: task -> scalar, of this process.
+        tasks: ``[K]`` of the step.
+        own: the parameters of the tasks.
+        shards: of the shared parameters.
+
+    Raises:
+        InputError: on all processes: one has no loss, or lacks that of a task whose parameters may
+            be cut.
+    """
     flags = [float(name in losses) for name in tasks]
     *there, without = shards.count(torch.tensor([*flags, float(not losses)])).tolist()
     if without:
@@ -125,7 +152,13 @@ def _tasks(
             f"balance: the loss of {lacking[0]!r} is absent on a process, which needs the "
             "parameters of every task to be whole; keep them out of fully_shard"
         )
-    return [*found]
+    return [*found], lacking
+
+
+def _shapes(loss: Tensor, own: Collection[int]) -> Counter[tuple[int, ...]]:
+    """How many parameters of each shape a loss depends on, without those of tasks."""
+    leaves = Graph([loss]).leaves(0)
+    return Counter(tuple(leaf.shape) for leaf in leaves if id(leaf) not in own)
 
 
 def _backward(
@@ -140,8 +173,9 @@ def _backward(
     before = [parameter.grad for parameter in parameters]
     for parameter in parameters:
         parameter.grad = None
-    torch.autograd.backward(losses, factors, retain_graph=retain_graph)
-    found = [[parameter.grad for parameter in group] for group in groups]
-    for parameter, gradient in zip(parameters, before, strict=True):
-        parameter.grad = gradient
-    return found
+    try:
+        torch.autograd.backward(losses, factors, retain_graph=retain_graph)
+        return [[parameter.grad for parameter in group] for group in groups]
+    finally:
+        for parameter, gradient in zip(parameters, before, strict=True):
+            parameter.grad = gradient

@@ -80,7 +80,7 @@ def _copies(parameter: Tensor, processes: Processes) -> int:
     if mesh.size() != processes.count:
         raise InputError(
             f"balance: a shared parameter, of shape {shape}, is cut over {mesh.size()} processes "
-            f"of {processes.count}"
+            f"of {processes.count}; processes='mean' fits a mesh of all processes"
         )
     if not all(isinstance(placed, Shard | Replicate) for placed in parameter.placements):
         raise InputError(f"balance: a shared parameter, of shape {shape}, is neither cut nor whole")

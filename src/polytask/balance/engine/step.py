@@ -55,7 +55,7 @@ class Step:
         self,
         tasks: Sequence[str],
         shared: Iterable[Tensor],
-        own: Mapping[str, Iterable[Tensor]] | None,
+        own: Mapping[str, Sequence[Tensor]] | None,
         *,
         balancer: Balancer,
         groups: Mapping[str, Iterable[Tensor]] | None,
@@ -70,9 +70,11 @@ class Step:
             raise InputError(f"balance: scale must be positive, got {scale}")
         if not self.shared:
             raise InputError("balance: there is no shared parameter that is trained")
-        self.own = [p for found in (own or {}).values() for p in found if p.requires_grad]
+        known = {id(p) for p in self.shared}
+        listed = [p for found in (own or {}).values() for p in found if p.requires_grad]
+        self.own = list({id(p): p for p in listed if id(p) not in known}.values())
         self.device = self.shared[0].device
-        self.shards = _shards(self.shared, own, processes)
+        self.shards = _shards(self.tasks, self.shared, own, processes)
         """Of the shared parameters, where they are cut."""
         self.groups = grouped(self.shared, groups) if groups else {}
         self.balancer, self.balancers = balancer, [balancer]
@@ -175,8 +177,7 @@ class Step:
         Raises:
             InputError: shared parameters are not those that are trained.
         """
-        if self.shards is None:
-            check_kept(self.shared)
+        check_kept([*(self.shared if self.shards is None else ()), *self.own])
         mean = None if weights is None else torch.stack(list(weights)).mean(0)
         shared = () if self.shards is not None else self.shared
         parameters = list({id(p): p for p in (*shared, *self.own)}.values())
@@ -184,7 +185,7 @@ class Step:
         factors = [of_group for of_group in own if of_group is not None]
         together = torch.stack(factors).mean(0) if factors else None
         self.processes.accumulate(pending, together, parameters)
-        if all_finite(*found):
+        if all_finite(*found) if self.shards is None else self.shards.are_finite(found):
             for balancer in {id(b): b for b in (self.balancer, *self.balancers)}.values():
                 balancer.steps += 1
         whole = None if gramians is None else torch.stack(list(gramians)).sum(0)
@@ -201,7 +202,10 @@ class Step:
 
 
 def _shards(
-    shared: Sequence[Tensor], own: Mapping[str, Iterable[Tensor]] | None, processes: Processes
+    tasks: Sequence[str],
+    shared: Sequence[Tensor],
+    own: Mapping[str, Sequence[Tensor]] | None,
+    processes: Processes,
 ) -> Shards | None:
     """How the shared parameters are cut; None if they are whole."""
     if not is_sharded(shared):
@@ -212,7 +216,7 @@ def _shards(
                 "cut that, too, or keep them out"
             )
         return None
-    if own is None:
+    if own is None or not set(tasks) <= set(own):
         raise InputError(
             "balance: under fully_shard own must map every task to its parameters; an empty list "
             "if it has none"

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from polytask.balance.balancer import GradientAggregator, all_finite
@@ -64,12 +65,13 @@ def _aggregate(
     updates = []
     for balancer, place in zip(step.balancers, places, strict=True):
         rows = place.rows
-        if overflow:
-            rows.fill_(math.nan)
         if step.scale != 1:
             rows /= step.scale
         aggregator = cast("GradientAggregator", balancer)
-        found = aggregator.from_gradients(rows, values, over_shards=step.over_shards)
+        if overflow:  # which all processes know, also those whose shards have no numbers
+            found = torch.full_like(rows[0], math.nan)
+        else:
+            found = aggregator.from_gradients(rows, values, over_shards=step.over_shards)
         if step.scale != 1:
             found *= step.scale
         place.apply_update(found)

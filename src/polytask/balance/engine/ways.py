@@ -100,7 +100,8 @@ def weigh(
 ) -> Balanced:
     """One backward pass for all groups whose weights ``[K]``, which are known, are the same.
 
-    In shards that is one pass, or one per task where weights differ or tasks' parameters have none.
+    In shards that is one pass, or one per task where weights differ, tasks' parameters have none or
+    a process lacks a task.
     """
     weights = [step.processes.agree(found, step.device) for found in weights]
     if step.shards is not None:
@@ -132,17 +133,17 @@ def _weigh_shards(
     *,
     retain_graph: bool,
 ) -> Balanced:
-    from polytask.balance.engine.sharded_tasks import differentiate_sum
+    from polytask.balance.engine.sharded_tasks import differentiate_sum, tasks_of_all
 
     assert step.shards is not None
+    _, lacking = tasks_of_all(losses, step.tasks, step.own, step.shards)
     same = all(torch.equal(found, weights[0]) for found in weights)
-    if same and step.balancer.weighs_tasks:
+    if same and step.balancer.weighs_tasks and not lacking:
         pending = differentiate_sum(
             losses,
             step.tasks,
             weights[0],
             step.own,
-            shards=step.shards,
             scale=step.scale,
             retain_graph=retain_graph,
         )

@@ -19,7 +19,8 @@ class GradDrop(GradientAggregator):
     """Lets each number of the update follow one sign: only the gradients that have it are added.
 
     The sign is drawn: it is positive with the probability ``P = sum_k max(g_k, 0) / sum_k |g_k|``,
-    for each number by itself. A leak l_k lets that share of a task's gradient through anyway:
+    for each number by itself (under ``fully_shard`` all processes draw the same numbers). A leak
+    l_k lets that share of a task's gradient through anyway:
     ``sum_k (l_k + (1 - l_k) M_k) g_k`` with M_k = 1 where g_k has the sign.
 
     Source: Chen et al., "Just Pick a Sign: Optimizing Deep Multitask Models with Gradient Sign

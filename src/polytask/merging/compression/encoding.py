@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from polytask.errors import InputError
 from polytask.merging.compression.layout import Compressed
 from polytask.merging.compression.part import entry_name
+from polytask.merging.engine.finite import all_finite
 from polytask.merging.engine.group import chunks, pieces
 from polytask.merging.engine.merger import Merger
 from polytask.merging.engine.threads import Threads
@@ -62,7 +64,7 @@ def _run(job: _Job, merger: Merger, writer: Writer) -> Tensor:
     fixed = compression.whole(place)
     if job.pieces[0][0] == 0:
         for name, values in fixed.items():
-            _write(writer, job.tensor, name, values, 0)
+            _write(writer, job.tensor, name, values, 0, checked=False)  # of whole models
     ends = [chunk for piece in job.pieces for chunk in chunks(*piece)]
     costs = [_chunk(job.tensor, fixed, place, writer, *end) for end in ends]
     return torch.stack(costs).sum(0)
@@ -83,15 +85,20 @@ def _chunk(
         group.check_result(delta.values, start, stop)
     encoded = tensor.compression.encode(base, deltas, replace(place, start=start))
     for name, values in encoded.items():
-        _write(writer, tensor, name, values, start)
+        _write(writer, tensor, name, values, start, checked=True)
     return _cost(tensor, {**fixed, **encoded}, deltas, start, stop)
 
 
-def _write(writer: Writer, tensor: Compressed, name: str, values: Tensor, start: int) -> None:
+def _write(
+    writer: Writer, tensor: Compressed, name: str, values: Tensor, start: int, *, checked: bool
+) -> None:
     part, group = tensor.parts[name], tensor.item.group
     for row, numbers in tensor.rows(name, values):
-        at = part.offset(row, group.size, start)
-        writer.write(entry_name(group.name, name), at, numbers.to(part.dtype).reshape(-1))
+        at, stored = part.offset(row, group.size, start), numbers.to(part.dtype).reshape(-1)
+        if checked and stored.is_floating_point() and not all_finite(stored):
+            said = f"{name} is not finite in {part.dtype}; a wider dtype may help"
+            raise InputError(f"tensor {group.name!r}: {said}")
+        writer.write(entry_name(group.name, name), at, stored)
 
 
 def _cost(

@@ -19,10 +19,9 @@ from polytask.merging.engine.survey import Mapper, ModelPopulation, TensorPopula
 from polytask.merging.engine.treatment import Treatment, is_variance, treatment
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.method import DeltaMethod, Method, WeightMethod
-from polytask.merging.methods.average import Average
 from polytask.merging.options import own_settings
 from polytask.merging.place import Place, Position
-from polytask.merging.settings import for_tensor
+from polytask.merging.settings import for_models, for_tensor
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.zeros import Zeros
 from polytask.merging.statistics.checks import check_statistics
@@ -138,7 +137,7 @@ class Merger:
         models = item.group.weights(start, stop)
         values = self.method.combine(models, replace(place, start=start)).values
         if is_variance(item.group.name) and bool((values < 0).any()):
-            raise InputError(f"tensor {item.group.name!r}: a merged variance is negative")
+            raise _negative(item.group.name)
         if self.base is None:
             return Merged(values)
         return Merged(values, item.group.base_weights(start, stop).values)
@@ -148,10 +147,24 @@ class Merger:
         group, method = item.group, self.method
         base = group.base_weights(start, stop)
         if item.treatment == "statistics":
-            return base, Average().combine(group.weights(start, stop), place) - base
+            return base, self._mean_statistics(group, place, base, start, stop) - base
         assert isinstance(method, DeltaMethod)
         at = replace(place, start=start)
         return base, method.prepare(base, group.deltas(base, start, stop), at)
+
+    def _mean_statistics(
+        self, group: Group, place: Place, base: Weights, start: int, stop: int
+    ) -> Weights:
+        """The mean of the statistics of the models, with the method's weights, if it has some.
+
+        Models of weight 0 or below, whose change is not added, do not count.
+        """
+        shares, mean, total = for_models(getattr(self.method, "weights", 1.0), place), None, 0.0
+        for share, model in zip(shares, group.weights(start, stop), strict=True):
+            if share > 0:
+                total += share
+                mean = model.values if mean is None else mean.lerp(model.values, share / total)
+        return base if mean is None else Weights(mean)
 
     def applied(
         self, item: Item, base: Weights, direction: Delta, scale: float | Tensor
@@ -160,7 +173,10 @@ class Merger:
         assert isinstance(self.method, DeltaMethod)
         if item.treatment == "statistics":  # beyond the mean a variance may become negative
             scale = scale.clamp(0, 1) if isinstance(scale, Tensor) else min(max(scale, 0.0), 1.0)
-        return self.method.apply(base, direction, scale)
+        merged = self.method.apply(base, direction, scale)
+        if is_variance(item.group.name) and bool((merged.values < 0).any()):
+            raise _negative(item.group.name)
+        return merged
 
     def _copied(self, group: Group, start: int, stop: int) -> Tensor:
         """What the reference has, after a look whether all others have the same."""
@@ -214,6 +230,10 @@ class Merger:
         if found == "copy" or changed or isinstance(self.method, WeightMethod):
             return found
         return "unchanged"
+
+
+def _negative(name: str) -> InputError:
+    return InputError(f"tensor {name!r}: a merged variance is negative: subtract no such model")
 
 
 def _own(method: Method, models: int, statistics: Sequence[OpenStatistics]) -> list[str]:

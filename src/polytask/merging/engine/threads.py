@@ -38,7 +38,7 @@ class Threads:
 
     def __call__(self, function: Callable[[S], T], items: Iterable[S]) -> list[T]:
         work = _Work(function, items)
-        threads = [threading.Thread(target=work.run) for _ in range(self.count)]
+        threads = [_Thread(work.run) for _ in range(self.count)]
         with operations_in_one_thread():
             try:
                 for thread in threads:
@@ -48,6 +48,24 @@ class Threads:
             for thread in threads:
                 work.wait(thread)
         return work.results()
+
+
+class _Thread(threading.Thread):
+    """A thread that can be waited for again: an interrupted ``join`` says that it has ended."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__()
+        self._work, self._ended = work, threading.Event()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait until the work is done."""
+        self._ended.wait()
 
 
 class _Work(Generic[S, T]):
@@ -72,15 +90,16 @@ class _Work(Generic[S, T]):
         """Let no thread take another item; `results` raises the error."""
         self._error = error
 
-    def wait(self, thread: threading.Thread) -> None:
+    def wait(self, thread: _Thread) -> None:
         """Wait for a thread, if it was started; an interruption stops all of them."""
         if thread.ident is None:
             return
         try:
-            thread.join()
+            thread.wait()
         except BaseException as error:
             self.stop(error)
-            thread.join()
+            thread.wait()
+        thread.join()
 
     def results(self) -> list[T]:
         if self._error is not None:

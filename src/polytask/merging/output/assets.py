@@ -68,7 +68,7 @@ def check_assets(
     """
     config = read_config(reference)
     for location in (reference, *others):
-        if "quantization_config" in read_config(location):
+        if _is_quantised(location):
             raise InputError(f"{location.folder}: its weights are quantised: they cannot be merged")
     for other in others:
         _check_descriptions(reference, other)
@@ -78,6 +78,14 @@ def check_assets(
         for key in _differences(config, read_config(other))
         if key not in changed
     ]
+
+
+def _is_quantised(location: Location) -> bool:
+    """Whether a description beside the weights says so."""
+    file = location.folder / "config.json"
+    keys = _mapping(file) if file.is_file() else {}
+    described = not keys.keys().isdisjoint({"quantization_config", "compression_config"})
+    return described or (location.folder / "quantize_config.json").is_file()
 
 
 def copy_assets(

@@ -83,9 +83,13 @@ def method_options(
     for name, option in SHARED.items():
         if name in shared:
             options[option] = _setting([shared[name]], None, f"{where}: {name}")
-    for name, option in {**SWITCHES, **NUMBERS}.items():
+    for name, option in SWITCHES.items():
         if option in fields and name in shared:
             options[option] = shared[name]
+    for name, option in NUMBERS.items():
+        if option in fields and name in shared:
+            number = _number(shared[name], f"{where}: {name}")
+            options[option] = int(number) if fields[option] == "int" else number
     if "trim" in shared:
         options["trim"] = shared["trim"]
     if method in ("slerp", "nearswap") and "t" not in options:

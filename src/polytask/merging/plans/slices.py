@@ -114,7 +114,11 @@ def stacks(slices: Sequence[Slice], file: Path) -> tuple[Stack | None, tuple[Sta
     """The base, if there is one, and the models that the slices are merged from."""
     bases = [one.models.base for one in slices]
     columns = zip(*(one.models.models for one in slices), strict=True)
-    start = None if bases[0] is None else _stack(slices, [base for base in bases if base], file)
+    given = [base for base in bases if base]
+    if given and len(given) < len(bases):
+        lacking = next(one.where for one in slices if not one.models.base)
+        raise InputError(f"{lacking}: has no base among its sources, other slices have one")
+    start = _stack(slices, given, file) if given else None
     return start, tuple(_stack(slices, list(column), file) for column in columns)
 
 

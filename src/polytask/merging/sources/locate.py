@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from polytask.errors import InputError
+from polytask.merging.sources.header import read_header
 
 __all__ = [
     "Layout",
@@ -59,6 +60,10 @@ def locate(path: Path) -> Location:
         if path.suffix != ".safetensors":
             raise _pickled(path) if path.suffix in PICKLED else _no_model(path)
         return Location(path, path.parent, (path,), "file")
+    if (path / VECTORS).is_file():
+        raise InputError(
+            f"{path}: holds compressed task vectors: name one of its models, {path}/NAME"
+        )
     if not path.is_dir():
         near = ", ".join(sorted(item.name for item in path.absolute().parent.glob("*"))[:10])
         raise InputError(f"{path}: no such model" + (f" (there are: {near})" if near else ""))
@@ -109,10 +114,10 @@ def _model_folder(path: Path) -> Path:
 def _weights(folder: Path) -> tuple[Path, ...]:
     indices = sorted(folder.glob(f"*{INDEX}"))
     files = sorted(folder.glob("*.safetensors"))
+    if folder / "model.safetensors" in files:  # before an index, as in the transformers library
+        return (folder / "model.safetensors",)
     if len(indices) == 1:
         return _shards(indices[0])
-    if folder / "model.safetensors" in files:
-        return (folder / "model.safetensors",)
     if len(files) == 1:
         return (files[0],)
     if files or indices:
@@ -136,7 +141,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     """The files that an index names, all in its folder.
 
     Raises:
-        InputError: it is no index, or names a file elsewhere.
+        InputError: it is no index, or names a file elsewhere, or a tensor that is not there.
     """
     found = read_json(index)
     names = found.get("weight_map") if isinstance(found, dict) else None
@@ -146,6 +151,10 @@ def _shards(index: Path) -> tuple[Path, ...]:
     for name in files:
         if Path(name).name != name:
             raise InputError(f"{index}: names {name!r}, which is not a file beside it")
+    held = {name: read_header(index.parent / name).entries for name in files}
+    for tensor, name in names.items():
+        if tensor not in held[str(name)]:
+            raise InputError(f"{index}: tensor {tensor!r} is not in {name}, where it should be")
     return tuple(index.parent / name for name in files)
 
 
