@@ -145,6 +145,25 @@ def test_heads_and_whole_tensors_stay_whole(base: Model, tmp_path: Path) -> None
     ]
 
 
+def test_a_head_that_is_left_out_is_not_said_to_be_there(base: Model, tmp_path: Path) -> None:
+    adapter = save_adapter(
+        tmp_path / "a",
+        factors(1, layers_0=(24, 8)),
+        whole={"classifier.weight": torch.randn(3, 8)},
+        modules_to_save=["classifier"],
+    )
+    merge(
+        "task_arithmetic",
+        base=tmp_path / "base",
+        models=[adapter],
+        out=tmp_path / "out",
+        adapter_rank=2,
+        heads="skip",
+    )
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert config["modules_to_save"] is None
+
+
 @pytest.mark.parametrize("method", ["ties", "dare_linear", "average", "slerp"])
 def test_other_methods_and_the_same_bits(method: str, base: Model, tmp_path: Path) -> None:
     adapters = [save_adapter(tmp_path / str(i), factors(i, **LAYERS)) for i in (1, 2)]

@@ -14,7 +14,7 @@ from tests.merging.adapters import factors, save_adapter
 from tests.merging.conftest import Model, Save, random_model
 
 from polytask.errors import InputError
-from polytask.merging import merge
+from polytask.merging import TaskVector, merge
 from polytask.merging.plans.file import read_plan
 
 Change = Callable[[Path], object]
@@ -277,3 +277,11 @@ def test_plans_of_adapters(folders: Path) -> None:
         Path("plan.yaml").write_text(text)
         with pytest.raises(InputError, match=message):
             read_plan(Path("plan.yaml"))
+
+
+def test_a_change_from_an_adapter(save: Save, tmp_path: Path) -> None:
+    base = save("base", random_model(0))
+    adapter = save_adapter(tmp_path / "a", factors(1, **LAYERS))
+    vector = TaskVector.from_models(adapter, base)
+    with pytest.raises(InputError, match="a: is an adapter: a change has a model as base"):
+        vector.apply(base, out=tmp_path / "out")

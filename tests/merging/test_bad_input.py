@@ -13,7 +13,7 @@ from tests.cli.conftest import Command
 from tests.merging.conftest import Model, Save, random_model, trained
 
 from polytask.errors import InputError
-from polytask.merging import merge, merge_state_dicts
+from polytask.merging import AlongDepth, merge, merge_state_dicts
 
 Change = Callable[[Path], object]
 NAME = "layers.0.weight"
@@ -199,6 +199,27 @@ OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "sign": ("ties", {"weights": -1.0}, "ties: weights: must not be negative"),
     "not finite": ("task_arithmetic", {"scale": float("nan")}, "scale: must be finite, got nan"),
     "text": ("task_arithmetic", {"scale": "big"}, "scale: expected a number, got 'big'"),
+    "one number": ("ties", {"scale": [0.5, 0.5]}, "scale: is one number for all models, got"),
+    "numbers in numbers": (
+        "ties",
+        {"weights": [[1.0], 1.0]},
+        r"weights: expected a number, got \[1",
+    ),
+    "a depth that is none": (
+        "ties",
+        {"weights": AlongDepth(0.5)},  # type: ignore[arg-type]
+        r"weights: expected a number, got AlongDepth\(values=0.5\)",
+    ),
+    "depths in a depth": (
+        "ties",
+        {"weights": AlongDepth((AlongDepth((1.0,)), 1.0))},  # type: ignore[arg-type]
+        "weights: expected a number, got AlongDepth",
+    ),
+    "a long number": (
+        "ties",
+        {"weights": 10**400},
+        "weights: must be finite, got an integer of 401",
+    ),
     "switch": ("dare_linear", {"rescale": "no"}, "rescale: must be true or false, got 'no'"),
     "word": ("ties", {"trim": "models"}, "unknown trim 'models'; did you mean 'model'"),
     "dtype": ("ties", {"dtype": "bf16"}, "unknown dtype 'bf16'; did you mean 'bfloat16'"),

@@ -91,6 +91,20 @@ def test_the_full_rank_is_the_finetuned_model(kind: str) -> None:
     close(load_file("back/model.safetensors"), load_file("tuned/model.safetensors"))
 
 
+def test_a_module_that_changed_in_part_is_kept_as_a_whole() -> None:
+    """As peft needs it: it looks for every tensor of every module of that name."""
+    finetuned(bert, "layer.1.attention")
+    options: dict[str, Any] = {"rank": 2, "modules_to_save": ["LayerNorm"]}
+    extract_adapter(base="base", model="tuned", out="adapter", **options)
+    found = dict(loaded(bert).state_dict())
+    close({n: v for n, v in found.items() if "LayerNorm" in n}, norms("tuned"))
+
+
+def norms(folder: str) -> dict[str, torch.Tensor]:
+    model = load_file(f"{folder}/model.safetensors")
+    return {name: value for name, value in model.items() if "LayerNorm" in name}
+
+
 def test_the_rank_that_keeps_an_energy(polytask: Command) -> None:
     finetuned(bert)
     arguments = ("--base", "base", "tuned", "--out", "adapter", "--energy", "0.8")

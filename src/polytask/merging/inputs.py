@@ -76,6 +76,10 @@ def _open(
     if isinstance(one, Stack):
         return _open_stack(one, models)
     if isinstance(one, Change):
+        if is_change(one.base):
+            raise InputError(
+                f"{one.base}: is {kind_of_change(one.base)}: a change has a model as base"
+            )
         if is_change(one.model):
             return _open(one.model, one.base, models, adapters)
         model, start = models[one.model], models[one.base]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from polytask.errors import InputError, unknown
 from polytask.merging.method import Method
 from polytask.merging.methods import METHODS
+from polytask.merging.settings import check_alone
 from polytask.registry import Registry
 
 __all__ = ["check_inputs", "made_of", "make_method", "nested", "own_settings"]
@@ -36,11 +37,14 @@ def made_of(methods: Registry[T], method: str | T, options: Mapping[str, Any]) -
             raise unknown("option", next(iter(options)), [], where=type(method).__name__)
         return method
     cls: Any = methods.get(method)
-    names = [field.name for field in dataclasses.fields(cls)]
+    types = {field.name: field.type for field in dataclasses.fields(cls)}
     for name in options:
-        if name not in names:
-            raise unknown("option", name, names, where=method)
+        if name not in types:
+            raise unknown("option", name, [*types], where=method)
     try:
+        for name, value in options.items():
+            if types[name] in ("Setting", "float"):
+                check_alone(name, value)
         made: T = cls(**options)
         return made
     except InputError as error:

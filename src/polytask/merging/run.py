@@ -95,5 +95,7 @@ def _output(prepared: Prepared) -> Output:
         ranks=dict.fromkeys(layout.targets, plan.adapter_rank),
         heads=heads,
         precision=precision,
-        config=peft_config(adapters, layout, rank=plan.adapter_rank, base=plan.base),
+        config=peft_config(
+            adapters, layout, heads=[*heads], rank=plan.adapter_rank, base=plan.base
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ __all__ = [
     "BySlice",
     "PerModel",
     "Setting",
+    "check_alone",
     "check_count",
     "check_finite",
     "check_not_negative",
@@ -64,6 +66,9 @@ class BySlice:
 
 Setting = float | AlongDepth | ByName | BySlice
 """A number for each tensor."""
+
+KINDS = (list | tuple, BySlice, ByName, AlongDepth)
+"""What a setting may be but a number; each may hold those after it."""
 
 PerModel = Setting | Sequence[Setting]
 """A number for each tensor and model; a sequence has one setting per model."""
@@ -168,27 +173,45 @@ def check_switches(**switches: object) -> None:
             raise InputError(f"{name}: must be true or false, got {value!r}")
 
 
-def _numbers(name: str, setting: object) -> Iterator[float]:
-    """Every number that a setting may give."""
-    if isinstance(setting, bool) or not isinstance(setting, int | float):
-        for part in _parts(name, setting):
-            yield from _numbers(name, part)
-    else:
+def check_alone(name: str, setting: object) -> None:
+    """Refuse one number per model where one for all of them is meant.
+
+    Raises:
+        InputError: with the name of the option.
+    """
+    if isinstance(setting, list | tuple):
+        raise InputError(f"{name}: is one number for all models, got {setting!r}")
+
+
+def _numbers(name: str, setting: object, within: int = 0) -> Iterator[float]:
+    """Every number that a setting may give; ``within`` counts the kinds that may not be in it."""
+    if isinstance(setting, int | float) and not isinstance(setting, bool):
+        if abs(setting) > sys.float_info.max and not isinstance(setting, float):
+            raise InputError(
+                f"{name}: must be finite, got an integer of {len(str(setting))} digits"
+            )
         yield float(setting)
-
-
-def _parts(name: str, setting: object) -> Sequence[object]:
-    if isinstance(setting, AlongDepth | BySlice):
-        parts: Sequence[object] = setting.values
-    elif isinstance(setting, ByName):
-        parts = [value for _, value in setting.rules]
-    elif isinstance(setting, list | tuple):
-        parts = setting
-    else:
+        return
+    level = next((i for i, k in enumerate(KINDS) if i >= within and isinstance(setting, k)), None)
+    parts = None if level is None else _parts(setting)
+    if level is None or parts is None:
         raise InputError(f"{name}: expected a number, got {setting!r}")
     if not parts:
         raise InputError(f"{name}: holds no number")
-    return parts
+    for part in parts:
+        yield from _numbers(name, part, level + 1)
+
+
+def _parts(setting: object) -> Sequence[object] | None:
+    """What a setting is made of; None if it is made of something else."""
+    parts: object = setting
+    if isinstance(setting, AlongDepth | BySlice):
+        parts = setting.values
+    elif isinstance(setting, ByName):
+        parts = setting.rules
+    if not isinstance(parts, list | tuple):
+        return None
+    return [value for _, value in parts] if isinstance(setting, ByName) else parts
 
 
 def _interpolate(values: Sequence[float], depth: float) -> float:

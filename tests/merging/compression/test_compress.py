@@ -377,3 +377,31 @@ def test_a_file_that_does_not_fit_its_description(stored: Stored, tmp_path: Path
     about.write_text("{}")
     with pytest.raises(InputError, match=r"vectors.json: is no description"):
         restore_state_dict(tmp_path / "x", "one", base=stored.base)
+
+
+@pytest.mark.parametrize(
+    "described", [{}, {"type": 3}, {"type": "emr", "rate": 1}, {"type": "tsv_c"}]
+)
+def test_a_description_that_is_broken(
+    described: dict[str, Any], stored: Stored, tmp_path: Path
+) -> None:
+    compress("emr", base=stored.folder, models=stored.paths, out=tmp_path / "x")
+    file = tmp_path / "x" / "vectors.json"
+    about = json.loads(file.read_text())
+    about["tensors"]["layers.0.bias"]["compression"] = described
+    file.write_text(json.dumps(about))
+    with pytest.raises(
+        InputError, match=r"vectors.json: .*described wrongly|vectors.json: unknown"
+    ):
+        merge(
+            "task_arithmetic",
+            base=stored.folder,
+            models=[tmp_path / "x" / NAMES[0]],
+            out=tmp_path / "y",
+        )
+
+
+def test_a_name_that_a_file_has(stored: Stored, tmp_path: Path) -> None:
+    models = {"vectors.json": stored.paths[NAMES[0]]}
+    with pytest.raises(InputError, match=r"'vectors.json': cannot be the name of a model"):
+        compress("emr", base=stored.folder, models=models, out=tmp_path / "x")

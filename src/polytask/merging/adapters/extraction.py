@@ -128,7 +128,8 @@ def _output(prepared: Prepared, asked: Extraction, base: Path, threads: Threads)
     targets = find_targets(shapes, asked.targets, asked.modules_to_save, asked.fan_in_fan_out)
     if not targets:
         raise InputError(f"{prepared.plan.models[0]}: no linear layer differs from {base}")
-    whole = whole_tensors(shapes, targets, asked.modules_to_save, asked.bias)
+    names = [item.group.name for item in items]
+    whole = whole_tensors(shapes, names, targets, asked.modules_to_save, asked.bias)
     ranks = _ranks(merger, [changed[name][0] for name in targets], asked, threads)
     dtype = None if prepared.plan.dtype is None else check_dtype(prepared.plan.dtype)
     left_out = {n: norm for n, (_, norm) in changed.items() if n not in targets and n not in whole}

@@ -66,12 +66,17 @@ def _target(module: str, transposed: bool) -> Target:
 
 
 def whole_tensors(
-    changed: Shapes, targets: Mapping[str, Target], modules_to_save: Sequence[str], bias: str
+    changed: Shapes,
+    names: Sequence[str],
+    targets: Mapping[str, Target],
+    modules_to_save: Sequence[str],
+    bias: str,
 ) -> dict[str, str]:
     """Tensor -> its name in the file, for all that stay whole.
 
     Args:
         changed: tensors that differ from the base, with their shapes.
+        names: of all tensors: peft wants whole modules, also what did not change in them.
         targets: what has factors.
         modules_to_save: ends of names of modules that stay whole.
         bias: ``all`` or ``none``.
@@ -85,9 +90,11 @@ def whole_tensors(
             raise unknown("module to save", wanted, set(modules.values()))
     factored = {target.module for target in targets.values()}
     found = {}
-    for name, module in modules.items():
-        is_bias = bias == "all" and name.endswith("bias")
-        if is_bias or any(_inside(module, wanted) for wanted in modules_to_save):
+    for name in names:
+        module = name.rpartition(".")[0]
+        is_bias = bias == "all" and name in modules and name.endswith("bias")
+        saved = name not in targets and any(_inside(module, wanted) for wanted in modules_to_save)
+        if is_bias or saved:
             under = ".base_layer" * (module in factored)
             found[name] = f"{PREFIX}{module}{under}.{name.rpartition('.')[2]}"
     return found

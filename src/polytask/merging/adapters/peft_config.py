@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +39,25 @@ def config_of_ranks(ranks: Mapping[str, int], *, base: str, fan_in_fan_out: bool
 
 
 def peft_config(
-    adapters: Sequence[Adapter], layout: AdapterLayout, *, rank: int, base: Path
+    adapters: Sequence[Adapter],
+    layout: AdapterLayout,
+    *,
+    heads: Collection[str],
+    rank: int,
+    base: Path,
 ) -> dict[str, Any]:
     """What peft must know to load a merged adapter, beside its tensors.
 
     Args:
         adapters: that were merged; what they all say is kept.
         layout: of the adapter: which modules have factors.
+        heads: names of the tensors that it holds beside those of the base.
         rank: of the factors.
         base: the base model, if the adapters name different ones.
     """
     targets = layout.targets.values()
-    saved = dict.fromkeys(name for adapter in adapters for name in _modules_to_save(adapter))
+    named = dict.fromkeys(name for adapter in adapters for name in _modules_to_save(adapter))
+    saved = [name for name in named if any(f".{name}." in f".{t}" for t in (*layout.whole, *heads))]
     ranks = {target.module: rank for target in targets}
     by_input = any(target.transposed and not target.factors.embedding for target in targets)
     name = _shared(adapters, "base_model_name_or_path", str(base))
@@ -58,7 +65,7 @@ def peft_config(
         **config_of_ranks(ranks, base=str(name), fan_in_fan_out=by_input),
         "task_type": _shared(adapters, "task_type", None),
         "auto_mapping": _shared(adapters, "auto_mapping", None),
-        "modules_to_save": list(saved) or None,
+        "modules_to_save": saved or None,
         "bias": _shared(adapters, "bias", "all"),
     }
 

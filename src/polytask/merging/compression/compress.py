@@ -116,6 +116,8 @@ def _check_names(names: Sequence[str]) -> None:
     for name in names:
         if name in ("", ".", "..") or Path(name).name != name:
             raise InputError(f"{name!r}: cannot be the name of a model: it is that of a folder")
+        if name in ("vectors.json", "vectors.safetensors", "manifest.json"):
+            raise InputError(f"{name!r}: cannot be the name of a model: a file has it")
 
 
 def _write(

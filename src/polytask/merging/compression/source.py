@@ -74,9 +74,16 @@ class CompressedModel(Source):
 
     def _decoder(self, name: str) -> tuple[Compression, Parts]:
         """How a tensor is read, and its parts, which the file must have."""
-        entry, spec = self.entries[name], dict(self._tensors[name]["compression"])
-        compression = _class(spec.pop("type"), str(self._file))(**spec)
-        parts = compression.parts(entry.shape, self._models)
+        entry = self.entries[name]
+        try:
+            spec = dict(self._tensors[name]["compression"])
+            compression = _class(spec.pop("type"), str(self._file))(**spec)
+            parts = compression.parts(entry.shape, self._models)
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            said = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"{self._file}: tensor {name!r} is described wrongly: {said}"
+            ) from error
         for key, part in parts.items():
             wanted = Entry(part.stored(entry.size, self._models), part.dtype, "")
             found = self._stored.entries.get(entry_name(name, key))
