@@ -13,7 +13,7 @@ from tests.cli.conftest import Command
 from tests.merging.conftest import Model, Save, random_model, trained
 
 from polytask.errors import InputError
-from polytask.merging import AlongDepth, merge, merge_state_dicts
+from polytask.merging import AlongDepth, Statistics, merge, merge_state_dicts
 
 Change = Callable[[Path], object]
 NAME = "layers.0.weight"
@@ -124,6 +124,12 @@ CASES: dict[str, tuple[Change, str]] = {
     "factors of an adapter": (
         tensors(lambda model: model.update({"base_model.model.x.lora_A.weight": torch.ones(2)})),
         r"b: tensor 'base_model.model.x.lora_A.weight' is a factor of an adapter: name the folder",
+    ),
+    "statistics": (
+        lambda folder: Statistics(
+            kind="fisher", tensors={NAME: torch.ones(24, 8)}, examples=1
+        ).save(folder / "model.safetensors"),
+        r"b: holds fisher statistics, not a model",
     ),
     "compressed task vectors": (
         lambda folder: (folder / "model.safetensors").rename(folder / "vectors.safetensors"),
@@ -282,3 +288,12 @@ def test_state_dicts_that_do_not_fit() -> None:
             merge_state_dicts("average", models=[model, other])
     with pytest.raises(InputError, match="holds no tensors"):
         merge_state_dicts("average", models=[{}, {}])
+
+
+def test_what_the_system_refuses_is_told(
+    folders: tuple[Path, Path, Path], polytask: Command
+) -> None:
+    _, one, other = folders
+    done = polytask("merge", "average", str(one), str(other), "--out", "x" * 300)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.endswith(f"{'x' * 300}: File name too long\n")

@@ -56,6 +56,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"polytask: {where}{error.strerror or error}", 1)
 
 
 def _fail(message: str, code: int) -> None:

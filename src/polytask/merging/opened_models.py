@@ -12,6 +12,7 @@ from polytask.merging.engine.content import ContentHash
 from polytask.merging.model import Model
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.checkpoint import Checkpoint
+from polytask.merging.sources.header import read_header
 from polytask.merging.sources.locate import Location, is_compressed, locate
 from polytask.merging.tokens.new_tokenizer import NewTokenizer
 from polytask.merging.tokens.rows import TokenRow
@@ -67,14 +68,17 @@ def open_models(paths: Iterable[Path]) -> Models:
         files = tuple(file.resolve() for file in location.files)
         if files not in opened:
             checkpoint = Checkpoint(str(path), location.files)
-            _check_model(checkpoint)
+            _check_model(checkpoint, location)
             opened[files] = Input((location,), checkpoint, (ContentHash(checkpoint),))
         found[path] = opened[files]
     return found
 
 
-def _check_model(checkpoint: Checkpoint) -> None:
+def _check_model(checkpoint: Checkpoint, location: Location) -> None:
     """Refuse files that hold something else than the weights of a model."""
+    kinds = {read_header(file).metadata.get("kind") for file in location.files}
+    if found := kinds & {"fisher", "gramian"}:
+        raise InputError(f"{checkpoint.label}: holds {found.pop()} statistics, not a model")
     for name in checkpoint.entries:
         if ".lora_A." in name or ".lora_B." in name:
             raise InputError(
