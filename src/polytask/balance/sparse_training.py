@@ -23,7 +23,8 @@ class SparseTraining(nn.Module):
     are compared, and conflict less often. The masks are in ``state_dict()``; load it into a new
     object to go on.
 
-    Weights without gradient still move by weight decay: leave that out.
+    Weights without gradient still move by weight decay: leave that out. It cannot be used with
+    ``fully_shard``, which puts parameters of its own, without the hooks, in the place of these.
 
     Source: Zhang et al., "Proactive Gradient Conflict Mitigation in Multi-Task Learning: A Sparse
     Training Perspective", 2024. Parameters with one dimension (biases, factors of norms), which are
@@ -51,7 +52,7 @@ class SparseTraining(nn.Module):
             raise InputError(f"connections must be at least 1, got {connections}")
         weights = [p for p in parameters if p.requires_grad and p.ndim > 1]
         if is_sharded(weights):
-            raise InputError("SparseTraining: make it before the parameters are cut into shards")
+            raise InputError("SparseTraining: fully_shard takes its hooks away; leave one out")
         self._handles = []
         for number, weight in enumerate(weights):
             self.register_buffer(f"mask_{number}", strongest(weight.detach(), connections))
