@@ -131,7 +131,12 @@ def test_features_that_are_not_the_last(problem: Cut) -> None:
 
 
 @pytest.mark.parametrize("balancer", [PCGrad, DWA, lambda: DWA(task_gradients="plain")])
-def test_one_process_is_enough(problem: Cut, balancer: Any) -> None:
+@pytest.mark.parametrize("heads", [False, True])
+def test_one_process_is_enough(problem: Cut, balancer: Any, heads: bool) -> None:
+    if heads:
+        for head in problem.heads.values():
+            fully_shard(head, mesh=dist.init_device_mesh("cpu", (1,)))
+        problem.own = {name: list(head.parameters()) for name, head in problem.heads.items()}
     problem.backward(balancer())
     whole = Problem()
     whole.differentiate(balancer(), *whole.losses())

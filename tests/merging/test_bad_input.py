@@ -119,7 +119,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "an index of more than there is": (
         sharded(other="model-1.safetensors"),
-        r"index.json: tensor 'other' is not in model-1.safetensors, where it should be",
+        r"tensor 'other' is not in model-1.safetensors, where its index has it",
     ),
     "factors of an adapter": (
         tensors(lambda model: model.update({"base_model.model.x.lora_A.weight": torch.ones(2)})),

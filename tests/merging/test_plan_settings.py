@@ -64,6 +64,7 @@ WRONG = {
     "sce": (START + "models: [{model: a, parameters: {density: 0.5}}]", "parameter 'density'"),
     "model_stock": (START + ONE + "parameters: {filter_wise: true}", "parameter 'filter_wise'"),
     "nuslerp": (START + TWO + "parameters: {nuslerp_flatten: false}", "'nuslerp_flatten'"),
+    "karcher": (TWO + "parameters: {max_iter: 1.5}", "iterations"),
 }
 
 

@@ -24,9 +24,10 @@ from polytask.balance.engine.checks import (
     lists_in,
     parameters_in,
 )
+from polytask.balance.engine.cut import is_sharded
 from polytask.balance.engine.places import differentiate_at
 from polytask.balance.engine.precision import without_autocast
-from polytask.balance.engine.processes import Combine, Processes, is_sharded
+from polytask.balance.engine.processes import Combine, Processes
 from polytask.balance.engine.step import Step
 from polytask.balance.engine.update import update
 from polytask.balance.engine.ways import follow, stream, weigh
@@ -72,7 +73,8 @@ def backward(
             and ``cost="exact"``. The weighted gradient of a task's own parameters has the mean of
             the groups' weights. A step of known weights, which differ by group, has as many
             backward passes as there are different ones, or tasks if these are fewer.
-        features: the output of the shared part, for ``cost="features"``.
+        features: the output of the shared part, for ``cost="features"``; all that they were
+            computed from gets the weighted update, in ``shared`` or not.
         last_block: parameters of the last shared block, for ``cost="last_block"``.
         cost: ``exact`` compares the gradients of all shared parameters; ``features`` those at the
             shared features (the heads are walked task by task, the shared part once);

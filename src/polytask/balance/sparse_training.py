@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from polytask.balance.engine.processes import is_sharded
+from polytask.balance.engine.cut import is_sharded
 from polytask.errors import InputError
 
 __all__ = ["SparseTraining"]

@@ -12,7 +12,6 @@ from polytask.merging.engine.content import ContentHash
 from polytask.merging.model import Model
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.checkpoint import Checkpoint
-from polytask.merging.sources.header import read_header
 from polytask.merging.sources.locate import Location, is_compressed, locate
 from polytask.merging.tokens.new_tokenizer import NewTokenizer
 from polytask.merging.tokens.rows import TokenRow
@@ -76,7 +75,13 @@ def open_models(paths: Iterable[Path]) -> Models:
 
 def _check_model(checkpoint: Checkpoint, location: Location) -> None:
     """Refuse files that hold something else than the weights of a model."""
-    kinds = {read_header(file).metadata.get("kind") for file in location.files}
+    for name, file in location.index.items():
+        entry = checkpoint.entries.get(name)
+        if entry is None or Path(entry.file).name != file:
+            raise InputError(
+                f"{checkpoint.label}: tensor {name!r} is not in {file}, where its index has it"
+            )
+    kinds = {metadata.get("kind") for metadata in checkpoint.metadata}
     if found := kinds & {"fisher", "gramian"}:
         raise InputError(f"{checkpoint.label}: holds {found.pop()} statistics, not a model")
     for name in checkpoint.entries:

@@ -15,10 +15,18 @@ from torch.autograd.graph import Node
 
 from polytask.balance.engine.after_hooks import grad_after_hooks
 from polytask.balance.engine.below import below
-from polytask.balance.engine.graph import Edge, Graph
+from polytask.balance.engine.cut import check_kept
+from polytask.balance.engine.feature_graph import (
+    check_heads,
+    check_nothing_past,
+    check_places,
+    edges_of,
+    graph_of_heads,
+)
+from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.linear_heads import Head, LinearHeads, linear_heads
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import Processes, check_kept
+from polytask.balance.engine.processes import Processes
 from polytask.balance.engine.rows import gramian_of, row_dtype, views
 from polytask.errors import InputError
 
@@ -62,24 +70,24 @@ class FeatureGradients:
         shards: Shards | None = None,
         retain_graph: bool = False,
     ) -> None:
-        edges = _edges(features)
+        edges = edges_of(features)
         self.features, self.scale, self._retain = [*edges.values()], scale, retain_graph
         self._shards = shards
         self.pending = Pending()
-        graph, self._below = _graph(losses, [*edges]), below([*edges])
+        graph, self._below = graph_of_heads(losses, [*edges]), below([*edges])
         self._shared = list(shared)
         if shards is None:
-            _check_nothing_past(graph, self._below.leaves, shared)
+            check_nothing_past(graph, self._below.leaves, shared)
         else:
-            _check_heads(graph, own)
-            _check_places(losses, tasks, self.features, shards)
+            check_heads(graph, own)
+            check_places(losses, tasks, self.features, shards)
         self._count, places = len(tasks), [tasks.index(name) for name in losses]
         self._heads: LinearHeads | None = None
         self._rows: Tensor | None = None
         heads = linear_heads(graph, places, self.features) if graph.apart else []
         passes = 0 if heads else min(1, len(losses)) if graph.apart else len(losses)
+        # in every pass to the features all processes gather the shared part together
         missing = 0 if shards is None else shards.most(passes) - passes
-        # of the passes to the features, in which all processes gather the shared part together
         if heads:
             self._by_heads(heads, places, list(losses.values()), graph)
         elif graph.apart:
@@ -232,83 +240,3 @@ def _adding(part: Tensor, place: int) -> Callable[..., None]:
             part.add_(gradient)
 
     return hook
-
-
-def _edges(features: Sequence[Tensor]) -> dict[Edge, Tensor]:
-    """The places where gradients arrive at the features, each once."""
-    found = {}
-    for feature in features:
-        if not isinstance(feature, Tensor):
-            raise InputError(f"features must be a tensor or several, got {type(feature).__name__}")
-        if feature.grad_fn is None:
-            raise InputError("features must be computed from the shared parameters, undetached")
-        found[feature.grad_fn, feature.output_nr] = feature
-    if not found:
-        raise InputError("features: there is none")
-    return found
-
-
-def _graph(losses: Mapping[str, Tensor], ends: Sequence[Edge]) -> Graph:
-    """The graph of the heads."""
-    for name, loss in losses.items():
-        if (loss.grad_fn, loss.output_nr) in ends:
-            raise InputError(
-                f"cost='features': the loss of {name!r} is one of the features; give what it is "
-                "computed from"
-            )
-    graph = Graph(list(losses.values()), without=ends)
-    if graph.passes_by:
-        raise InputError(
-            "cost='features': a loss uses an output of the shared part that is not given; give all "
-            "that the heads use"
-        )
-    return graph
-
-
-def _check_nothing_past(graph: Graph, leaves: Sequence[Tensor], shared: Sequence[Tensor]) -> None:
-    """Refuse leaves that reach a loss past the features, and features of other parameters."""
-    ids = {id(parameter) for parameter in shared}
-    if ids.isdisjoint(id(leaf) for leaf in leaves):
-        raise InputError("cost='features': the features do not depend on any shared parameter")
-    ids |= {id(leaf) for leaf in leaves}
-    past = [tuple(leaf.shape) for leaf in graph.all_leaves() if id(leaf) in ids]
-    if past:
-        raise InputError(
-            f"cost='features': {len(past)} parameters, with shapes {past[:3]}, are shared or below "
-            "the features and reach a loss past them; give the last shared features"
-        )
-
-
-def _check_heads(graph: Graph, own: Sequence[Tensor]) -> None:
-    """Refuse leaves past the features that are no parameters of tasks; shards hide what they are.
-
-    Raises:
-        InputError: such a leaf.
-    """
-    ids = {id(parameter) for parameter in own}
-    past = [tuple(leaf.shape) for leaf in graph.all_leaves() if id(leaf) not in ids]
-    if past:
-        raise InputError(
-            f"cost='features': {len(past)} parameters, with shapes {past[:3]}, reach a loss past "
-            "the features and are not in own; give the last shared features, and list parameters "
-            "before the forward pass"
-        )
-
-
-def _check_places(
-    losses: Mapping[str, Tensor],
-    tasks: Sequence[str],
-    features: Sequence[Tensor],
-    shards: Shards,
-) -> None:
-    """Refuse absent tasks where passes may go to one feature or another.
-
-    Raises:
-        InputError: on all processes.
-    """
-    absent = len(features) > 1 and len(losses) < len(tasks)
-    if shards.count(torch.tensor(float(absent))):
-        raise InputError(
-            "cost='features': a task is absent on a process; with several features under "
-            "fully_shard every process needs a loss of each task"
-        )

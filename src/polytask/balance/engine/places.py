@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from torch import Tensor
 
 from polytask.balance.engine.checks import Cost
+from polytask.balance.engine.cut import is_sharded
 from polytask.balance.engine.features import FeatureGradients
 from polytask.balance.engine.last_block import LastBlockGradients
 from polytask.balance.engine.measured import Measured
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import is_sharded
 from polytask.balance.engine.step import Step
 from polytask.errors import InputError
 

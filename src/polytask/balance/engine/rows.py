@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from polytask.balance.engine.cut import is_sharded
+
 __all__ = ["accumulate", "added", "gramian_of", "own_storage", "row_dtype", "views"]
 
 CHUNK = 1 << 14
@@ -62,7 +64,7 @@ def own_storage(gradient: Tensor, taken: set[int]) -> Tensor:
         gradient: to be copied if need be.
         taken: storages that others have.
     """
-    if gradient.layout != torch.strided:
+    if gradient.layout != torch.strided or is_sharded([gradient]):
         return gradient
     here, steps = gradient.untyped_storage().data_ptr(), gradient.stride()
     expanded = any(n > 1 and not step for n, step in zip(gradient.shape, steps, strict=True))

@@ -15,9 +15,9 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from polytask.balance.engine.cut import is_sharded
 from polytask.balance.engine.graph import Graph
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import is_sharded
 from polytask.balance.engine.sharded import ShardedGradients
 from polytask.balance.engine.shards import Shards
 from polytask.errors import InputError
@@ -85,7 +85,7 @@ class ShardedTaskGradients:
         through = [name for name, loss in losses.items() if shapes <= _shapes(loss, own)]
         here = [name for name in lacking if name in losses]
         partly = not through or not set(here) <= set(through)
-        if self._shards.count(torch.tensor(float(partly))):
+        if self._shards.add_up(torch.tensor(float(partly))):
             raise InputError(
                 f"balance: the loss of {lacking[0]!r} is absent on a process; under fully_shard "
                 "that needs losses which go through all shared parameters: give one of 0 instead, "
@@ -142,11 +142,11 @@ def tasks_of_all(
             be cut.
     """
     flags = [float(name in losses) for name in tasks]
-    *there, without = shards.count(torch.tensor([*flags, float(not losses)])).tolist()
+    *there, without = shards.add_up(torch.tensor([*flags, float(not losses)])).tolist()
     if without:
         raise InputError("balance: under fully_shard every process needs a loss of each batch")
     found = {name: count for name, count in zip(tasks, there, strict=True) if count}
-    lacking = [name for name, count in found.items() if count < shards.processes]
+    lacking = [name for name, count in found.items() if count < shards.process_count]
     if lacking and is_sharded(own):
         raise InputError(
             f"balance: the loss of {lacking[0]!r} is absent on a process, which needs the "

@@ -44,7 +44,7 @@ class Shards:
         there = self._processes.add(values.to(self._processes.device, copy=True))
         return there.to(values.device) / self._copies
 
-    def count(self, values: Tensor) -> Tensor:
+    def add_up(self, values: Tensor) -> Tensor:
         """The sum over all processes, on the CPU."""
         return self._processes.add(values.to(self._processes.device)).cpu()
 
@@ -55,10 +55,10 @@ class Shards:
     def are_finite(self, tensors: Sequence[Tensor]) -> bool:
         """Whether no number in the shards of all processes is infinite or none."""
         overflow = not all_finite(*map(local, tensors))
-        return not self.count(torch.tensor(float(overflow)))
+        return not self.add_up(torch.tensor(float(overflow)))
 
     @property
-    def processes(self) -> int:
+    def process_count(self) -> int:
         """How many processes there are."""
         return self._processes.count
 

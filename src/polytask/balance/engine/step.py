@@ -19,10 +19,11 @@ from polytask.balance.balancer import (
     all_finite,
 )
 from polytask.balance.context import TaskContext
+from polytask.balance.engine.cut import check_kept, is_sharded
 from polytask.balance.engine.gradients import TaskGradients
 from polytask.balance.engine.groups import grouped
 from polytask.balance.engine.pending import Pending
-from polytask.balance.engine.processes import Processes, check_kept, is_sharded
+from polytask.balance.engine.processes import Processes
 from polytask.balance.result import Balanced
 from polytask.errors import InputError
 

@@ -233,7 +233,9 @@ class Merger:
 
 
 def _negative(name: str) -> InputError:
-    return InputError(f"tensor {name!r}: a merged variance is negative: subtract no such model")
+    return InputError(
+        f"tensor {name!r}: a merged variance is negative: the changes subtract more than there is"
+    )
 
 
 def _own(method: Method, models: int, statistics: Sequence[OpenStatistics]) -> list[str]:

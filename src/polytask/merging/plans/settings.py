@@ -89,7 +89,8 @@ def method_options(
     for name, option in NUMBERS.items():
         if option in fields and name in shared:
             number = _number(shared[name], f"{where}: {name}")
-            options[option] = int(number) if fields[option] == "int" else number
+            whole = fields[option] == "int" and number.is_integer()
+            options[option] = int(number) if whole else number
     if "trim" in shared:
         options["trim"] = shared["trim"]
     if method in ("slerp", "nearswap") and "t" not in options:

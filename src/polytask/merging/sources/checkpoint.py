@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -25,6 +25,9 @@ class Checkpoint(Source):
         label: what messages call it.
         files: the files; no name may be in two of them.
 
+    Attributes:
+        metadata: of each file, the texts that whoever wrote it added.
+
     Raises:
         InputError: a file is absent, truncated or contradicts itself, or a name is there twice.
     """
@@ -34,9 +37,11 @@ class Checkpoint(Source):
     def __init__(self, label: str, files: Sequence[Path]) -> None:
         self.label = label
         self.entries: dict[str, Entry] = {}
+        self.metadata: list[Mapping[str, str]] = []
         self._flat: dict[str, Tensor] = {}
         for file in files:
             header = read_header(file)
+            self.metadata.append(header.metadata)
             data = _map(file) if any(entry.size for entry in header.entries.values()) else None
             for name, entry in header.entries.items():
                 if name in self.entries:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from polytask.errors import InputError
-from polytask.merging.sources.header import read_header
 
 __all__ = [
     "Layout",
@@ -40,12 +40,14 @@ class Location:
         folder: that holds the files.
         files: with the weights.
         layout: what kind of folder it is.
+        index: tensor -> name of its file, as the folder says it.
     """
 
     path: Path
     folder: Path
     files: tuple[Path, ...]
     layout: Layout
+    index: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def locate(path: Path) -> Location:
@@ -71,7 +73,8 @@ def locate(path: Path) -> Location:
         return Location(path, path, (_adapter_file(path),), "adapter")
     folder = _model_folder(path)
     layout: Layout = "polytask" if (folder / "model.json").is_file() else "folder"
-    return Location(path, folder, _weights(folder), layout)
+    files, index = _weights(folder)
+    return Location(path, folder, files, layout, index)
 
 
 def is_adapter(path: Path) -> bool:
@@ -111,15 +114,17 @@ def _model_folder(path: Path) -> Path:
     return found[0].parent if found else path
 
 
-def _weights(folder: Path) -> tuple[Path, ...]:
+def _weights(folder: Path) -> tuple[tuple[Path, ...], dict[str, str]]:
+    """The files with the weights, and what an index says is in them."""
     indices = sorted(folder.glob(f"*{INDEX}"))
     files = sorted(folder.glob("*.safetensors"))
     if folder / "model.safetensors" in files:  # before an index, as in the transformers library
-        return (folder / "model.safetensors",)
+        return (folder / "model.safetensors",), {}
     if len(indices) == 1:
-        return _shards(indices[0])
+        index = _index(indices[0])
+        return tuple(folder / name for name in sorted({*index.values()})), index
     if len(files) == 1:
-        return (files[0],)
+        return (files[0],), {}
     if files or indices:
         shown = ", ".join(file.name for file in [*files, *indices][:10])
         raise InputError(f"{folder}: holds several sets of weights, name one file: {shown}")
@@ -137,25 +142,21 @@ def _adapter_file(folder: Path) -> Path:
     raise InputError(f"{folder}: is an adapter without {file.name}")
 
 
-def _shards(index: Path) -> tuple[Path, ...]:
-    """The files that an index names, all in its folder.
+def _index(file: Path) -> dict[str, str]:
+    """Tensor -> name of the file beside this one that holds it.
 
     Raises:
-        InputError: it is no index, or names a file elsewhere, or a tensor that is not there.
+        InputError: it is no index, or names a file elsewhere.
     """
-    found = read_json(index)
+    found = read_json(file)
     names = found.get("weight_map") if isinstance(found, dict) else None
     if not isinstance(names, dict) or not names:
-        raise InputError(f"{index}: no index: weight_map is missing")
-    files = sorted({str(name) for name in names.values()})
-    for name in files:
+        raise InputError(f"{file}: no index: weight_map is missing")
+    index = {str(tensor): str(name) for tensor, name in names.items()}
+    for name in sorted({*index.values()}):
         if Path(name).name != name:
-            raise InputError(f"{index}: names {name!r}, which is not a file beside it")
-    held = {name: read_header(index.parent / name).entries for name in files}
-    for tensor, name in names.items():
-        if tensor not in held[str(name)]:
-            raise InputError(f"{index}: tensor {tensor!r} is not in {name}, where it should be")
-    return tuple(index.parent / name for name in files)
+            raise InputError(f"{file}: names {name!r}, which is not a file beside it")
+    return index
 
 
 def _pickled(file: Path) -> InputError:

@@ -14,7 +14,6 @@ from polytask.errors import InputError
 from polytask.merging.engine.finite import all_finite
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.checkpoint import Checkpoint
-from polytask.merging.sources.header import read_header
 from polytask.merging.sources.state_dict import StateDict
 from polytask.merging.statistics.statistics import TRANSPOSED, Statistics, StatisticsKind
 
@@ -84,13 +83,14 @@ def open_statistics(file: Path) -> OpenStatistics:
     Raises:
         InputError: it is absent, truncated, or no file of statistics.
     """
-    metadata = read_header(file).metadata
+    held = Checkpoint(str(file), [file])
+    [metadata] = held.metadata
     kind: Any = metadata.get("kind")
     if kind not in get_args(StatisticsKind):
         wanted = " or ".join(get_args(StatisticsKind))
         raise InputError(f"{file}: holds no statistics: its kind is {kind!r}, not {wanted}")
     transposed = _names(file, metadata.get(TRANSPOSED, "[]"))
-    return OpenStatistics(kind, Checkpoint(str(file), [file]), transposed)
+    return OpenStatistics(kind, held, transposed)
 
 
 def _names(file: Path, text: str) -> frozenset[str]:
