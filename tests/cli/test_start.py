@@ -1,4 +1,6 @@
 import gc
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +40,33 @@ def test_it_stays_off_where_it_was_off(thawed):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+COMMANDS = {
+    "merge": ["merge", "ties", "x", "--base", "y", "--out", "z"],
+    "help": ["merge", "ties", "--help"],
+    "tokenizer": ["merge", "average", "x", "y", "--tokenizer", "base", "--out", "z"],
+    "compress": ["compress", "int8", "x", "--base", "y", "--out", "z"],
+    "extract": ["extract-adapter", "x", "--base", "y", "--rank", "1", "--out", "z"],
+    "rebasin": ["rebasin", "y", "x", "--out", "z"],
+}
+WATCHED = """
+import gc, sys
+from importlib.abc import MetaPathFinder
+
+class Watch(MetaPathFinder):
+    def find_spec(self, name, *rest):
+        if name == "torch":
+            print("collecting" if gc.isenabled() else "not collecting")
+
+sys.meta_path.insert(0, Watch())
+from polytask.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_commands_that_merge_import_without_collection(command, tmp_path):
+    words = [sys.executable, "-c", WATCHED, *COMMANDS[command]]
+    run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stdout.splitlines()[0] == "not collecting"

@@ -234,7 +234,7 @@ OPTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "tokenizer": ("ties", {"tokenizer": "bse"}, "unknown tokenizer 'bse'; did you mean 'base'"),
     "size": ("ties", {"shard_size": "5 parsecs"}, "'5 parsecs' is no size"),
     "size of 0": ("ties", {"shard_size": 0}, "0 is no size"),
-    "threads": ("ties", {"threads": 0}, "threads: must be at least 1, got 0"),
+    "threads": ("ties", {"threads": 0}, "threads: must be an integer of at least 1, got 0"),
     "no base": ("ties", {"base": None}, "TIES merges changes from a base model: give base"),
     "a base": ("average", {}, "Average takes no base"),
     "one of two": ("slerp", {"base": None, "models": ["a"]}, "Slerp takes 2 models, got 1"),

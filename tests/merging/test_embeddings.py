@@ -13,6 +13,8 @@ from polytask.merging.engine.embeddings import is_embedding, may_have_token_rows
         ("embeddings.word_embeddings.weight", True),
         ("model.embed_tokens.weight", True),
         ("shared.weight", True),
+        ("encoder.tok_emb.weight", True),
+        ("member.weight", False),
         ("transformer.wpe.weight", True),
         ("visual.positional_embedding", True),
         ("encoder.embedding_hidden_mapping_in.weight", False),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from tests.merging.test_invariants import same
 from tests.merging.test_rebasin import shuffled
 from tests.merging.test_transformers import SMALL, answer
@@ -210,6 +213,31 @@ def test_experts_are_feed_forward_layers() -> None:
     }
     spec = spec_from_names({**shapes, "layers.0.mlp.gate.weight": (2, 4)}, {})
     assert set(spec.units(shapes)) == {f"layers.0.mlp.experts.{number}" for number in (0, 1)}
+
+
+def test_experts_of_mixtral_as_they_are_stored(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = transformers.MixtralConfig(num_key_value_heads=2, num_local_experts=2, **TEXT)
+    model = transformers.MixtralForCausalLM(config).eval()
+    model.save_pretrained(tmp_path / "a")
+    state = load_file(tmp_path / "a/model.safetensors")
+    spec = spec_from_names({name: tuple(t.shape) for name, t in state.items()}, config.to_dict())
+    routers = [f"model.layers.{layer}.block_sparse_moe.gate.weight" for layer in (0, 1)]
+    assert list(spec.unknown) == routers
+    moved, _ = shuffled(state, spec, 1)
+    changed = {name for name in state if not torch.equal(state[name], moved[name])}
+    assert {"self_attn", "block_sparse_moe"} == {name.split(".")[3] for name in changed}
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    save_file(moved, tmp_path / "b/model.safetensors", {"format": "pt"})
+    again = transformers.MixtralForCausalLM.from_pretrained(tmp_path / "b").eval()
+    tokens = torch.arange(10)[None]
+    torch.testing.assert_close(again(tokens).logits, model(tokens).logits)
+
+
+def test_matrices_of_layers_that_are_not_known_are_named() -> None:
+    router = "layers.0.block_sparse_moe.gate.weight"
+    shapes = {**llama_layer(), router: (8, 4), "layers.0.norm.weight": (4,), "head.weight": (9, 4)}
+    assert spec_from_names(shapes, HEADS).unknown == (router,)
 
 
 def test_inputs_and_outputs_of_a_square_matrix() -> None:

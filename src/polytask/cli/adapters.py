@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from polytask.cli.start import load_merging
 from polytask.cli.stop import stoppable
 
 __all__ = ["extract_adapter"]
@@ -40,6 +41,7 @@ def extract_adapter(
     ] = None,
 ) -> None:
     """Write what a finetuning changed as a LoRA adapter that peft loads."""
+    load_merging()
     from polytask.merging import extract_adapter as extract
 
     options: dict[str, Any] = {"bias": bias, "fan_in_fan_out": fan_in_fan_out, "dtype": dtype}

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from polytask.cli.method_command import MethodCommand, flags_of
+from polytask.cli.start import load_merging
 from polytask.cli.stop import stoppable
 from polytask.errors import InputError
 from polytask.registry import Registry
@@ -20,7 +21,8 @@ class CompressCommand(MethodCommand):
 
     @property
     def methods(self) -> Registry[Any]:
-        from polytask.merging.compression.methods import COMPRESSIONS
+        load_merging()
+        from polytask.merging import COMPRESSIONS
 
         return COMPRESSIONS
 
@@ -44,6 +46,7 @@ def compress(
 
     A compression has options of its own: polytask compress tall_mask --help.
     """
+    load_merging()
     from polytask.cli.method_options import options_of, read_words
     from polytask.merging import COMPRESSIONS
     from polytask.merging import compress as run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polytask.cli.method_command import MethodCommand, flags_of
-from polytask.cli.start import without_collection
+from polytask.cli.start import load_merging
 from polytask.cli.stop import stoppable
 from polytask.errors import InputError
 from polytask.registry import Registry
@@ -25,7 +25,8 @@ class MergeCommand(MethodCommand):
 
     @property
     def methods(self) -> Registry[Any]:
-        from polytask.merging.methods import METHODS
+        load_merging()
+        from polytask.merging import METHODS
 
         return METHODS
 
@@ -75,6 +76,8 @@ def merge(
 
     A method has options of its own: polytask merge ties --help.
     """
+    load_merging()
+    from polytask.merging import run_plan
     from polytask.merging.tokens.tokenizers import as_choice
 
     storing = {
@@ -87,8 +90,6 @@ def merge(
         "heads": heads,
         "adapter_rank": adapter_rank,
     }
-    with without_collection():
-        from polytask.merging import run_plan
     plan = _plan([what, *(models or [])], base, _given(storing), flags_of(context.command))
 
     with stoppable(out, otherwise="nothing was written"):

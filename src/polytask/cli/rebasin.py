@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from polytask.cli.start import load_merging
 from polytask.cli.stop import stoppable
 
 __all__ = ["rebasin"]
@@ -31,6 +32,7 @@ def rebasin(
     Hidden units of models that were trained from different starts are in different orders. They
     are put into the order of the reference, and the new folder can be merged with it.
     """
+    load_merging()
     from polytask.merging import rebasin as run
     from polytask.merging.permutations.spec_file import read_spec
 

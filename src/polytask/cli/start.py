@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["without_collection"]
+__all__ = ["load_merging", "without_collection"]
 
 
 @contextmanager
@@ -24,3 +24,9 @@ def without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def load_merging() -> None:
+    """Import what commands that merge need, before anything else imports a part of it."""
+    with without_collection():
+        import polytask.merging  # noqa: F401

@@ -8,6 +8,7 @@ from typing import Any
 
 from polytask.merging.adapters.heads import HeadChoice
 from polytask.merging.engine.rounding import Rounding
+from polytask.merging.given import as_path, as_paths
 from polytask.merging.method import Method
 from polytask.merging.options import make_method
 from polytask.merging.plan import Plan
@@ -79,10 +80,10 @@ def merge(
     """
     plan = Plan(
         method=make_method(method, options),
-        models=tuple(map(Path, models)),
-        base=None if base is None else Path(base),
+        models=as_paths("models", models),
+        base=None if base is None else as_path("base", base),
         dtype=dtype,
-        statistics=tuple(map(Path, statistics)),
+        statistics=as_paths("statistics", statistics),
         rounding=rounding,
         seed=seed,
         tokenizer=as_choice(tokenizer, Path()),
@@ -91,4 +92,4 @@ def merge(
         heads=heads,
         adapter_rank=adapter_rank,
     )
-    return run_plan(plan, out=Path(out), threads=threads)
+    return run_plan(plan, out=as_path("out", out), threads=threads)

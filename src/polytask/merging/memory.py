@@ -13,9 +13,11 @@ from torch import Tensor
 from polytask.errors import InputError
 from polytask.merging.engine.group import chunks
 from polytask.merging.engine.merger import Item, Merger
+from polytask.merging.given import as_list
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.method import DeltaMethod, Method
 from polytask.merging.options import check_inputs, make_method, nested
+from polytask.merging.settings import check_count
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.state_dict import StateDict
 from polytask.merging.statistics.opened import in_memory
@@ -55,8 +57,9 @@ def merge_state_dicts(
         InputError: the inputs do not fit the method or each other, an option is wrong, or a value
             is NaN or infinite.
     """
+    chosen, models = make_method(method, options), as_list("models", models)
     ties = _ties(base, models)
-    merger = _merger(make_method(method, options), base, models, ties, seed, statistics)
+    merger = _merger(chosen, base, models, ties, seed, statistics)
     merger.survey()
     return _tied({item.group.name: _whole(merger, item) for item in merger.items}, ties)
 
@@ -81,8 +84,9 @@ def prepare_state_dicts(
     Raises:
         InputError: as `merge_state_dicts`; or the method has no scale.
     """
+    chosen, models = make_method(method, options), as_list("models", models)
     ties = _ties(base, models)
-    merger = _merger(make_method(method, options), base, models, ties, seed)
+    merger = _merger(chosen, base, models, ties, seed)
     if not isinstance(merger.method, DeltaMethod):
         raise InputError(f"{method} has no direction to scale: it merges weights, not changes")
     merger.survey()
@@ -112,7 +116,12 @@ class Direction:
             InputError: an input holds NaN or infinite values, or the result does; the scale is not
                 finite.
         """
-        number = float(scale.detach() if isinstance(scale, Tensor) else scale)
+        if isinstance(scale, Tensor) and not scale.dim():
+            number = float(scale.detach())
+        elif isinstance(scale, int | float):
+            number = float(scale)
+        else:
+            raise InputError("scale: expected a number, or a tensor without dimensions")
         if not math.isfinite(number):
             raise InputError(f"scale: must be finite, got {number}")
         return _tied({i.group.name: self._apply(i, scale) for i in self.merger.items}, self.ties)
@@ -135,6 +144,7 @@ def _merger(
     statistics: Sequence[Statistics] = (),
 ) -> Merger:
     """The merger of what is left when of tied names only the first one stays."""
+    check_count("seed", seed)
     opened: dict[int, Source] = {}
     for index, model in enumerate(models):
         opened.setdefault(id(model), _opened(f"models[{index}]", model, ties))
@@ -161,7 +171,9 @@ def _check_gradients(method: Method, inputs: StateDicts) -> None:
 
 
 def _opened(label: str, model: Mapping[str, Tensor], ties: Mapping[str, str]) -> StateDict:
-    return StateDict(label, {name: value for name, value in model.items() if name not in ties})
+    if ties:
+        model = {name: value for name, value in model.items() if name not in ties}
+    return StateDict(label, model)
 
 
 def _whole(merger: Merger, item: Item) -> Tensor:
@@ -189,6 +201,8 @@ def _joined(pieces: Sequence[Tensor], item: Item) -> Tensor:
 def _ties(base: Mapping[str, Tensor] | None, models: StateDicts) -> dict[str, str]:
     """Name -> an earlier name that shares its tensor in every input."""
     inputs = [*([] if base is None else [base]), *models]
+    if not all(isinstance(model, Mapping) for model in inputs):
+        return {}  # an error follows that says which is none
     first: dict[tuple[object, ...], str] = {}
     ties = {}
     for name in inputs[0] if inputs else ():
@@ -201,7 +215,7 @@ def _ties(base: Mapping[str, Tensor] | None, models: StateDicts) -> dict[str, st
 
 def _memory(value: object) -> tuple[object, ...] | None:
     """What tensors share that share all of their elements; None if there are no elements."""
-    if not isinstance(value, Tensor) or not value.numel():
+    if not isinstance(value, Tensor) or value.layout != torch.strided or not value.numel():
         return None
     return (value.data_ptr(), value.shape, value.stride(), value.dtype)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from polytask.errors import InputError, unknown
@@ -33,6 +34,8 @@ def make_method(method: str | Method, options: Mapping[str, Any]) -> Method:
 def made_of(methods: Registry[T], method: str | T, options: Mapping[str, Any]) -> T:
     """The method of a name in a registry, with its options; as `make_method`."""
     if not isinstance(method, str):
+        if not isinstance(method, Method):
+            raise InputError(f"method: expected a name, or a method, got {method!r}")
         if options:
             raise unknown("option", next(iter(options)), [], where=type(method).__name__)
         return method
@@ -41,6 +44,7 @@ def made_of(methods: Registry[T], method: str | T, options: Mapping[str, Any]) -
     for name in options:
         if name not in types:
             raise unknown("option", name, [*types], where=method)
+    options = {name: _plain(value) for name, value in options.items()}
     try:
         for name, value in options.items():
             if types[name] in ("Setting", "float"):
@@ -93,3 +97,13 @@ def nested(method: Method) -> Iterator[Method]:
     for value in vars(method).values():
         if isinstance(value, Method):
             yield from nested(value)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of NumPy as those of Python, also in a list."""
+    if isinstance(value, list | tuple):
+        plain = map(_plain, value)
+        return tuple(plain) if isinstance(value, tuple) else list(plain)
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        return int(value) if isinstance(value, Integral) else float(value)
+    return value

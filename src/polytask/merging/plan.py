@@ -17,6 +17,7 @@ from polytask.merging.layers.stack import Stack
 from polytask.merging.method import Method
 from polytask.merging.methods import METHODS
 from polytask.merging.options import check_inputs
+from polytask.merging.settings import check_count
 from polytask.merging.sources.locate import is_change
 from polytask.merging.tokens.rows import TokenRow
 from polytask.merging.tokens.tokenizers import TokenizerChoice, check_tokenizer_choice
@@ -88,8 +89,7 @@ class Plan:
             check_dtype(self.dtype)
         check_rounding(self.rounding)
         check_tokenizer_choice(self.tokenizer)
-        if type(self.seed) is not int or self.seed < 0:
-            raise InputError(f"seed: must be an integer of at least 0, got {self.seed!r}")
+        check_count("seed", self.seed)
         if self.tokens and self.tokenizer == "same":
             raise InputError("tokens: need tokenizer 'base', 'union' or the folder of a tokenizer")
         parse_size(self.shard_size)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from polytask.errors import InputError
+from polytask.merging.given import as_path
 from polytask.merging.methods.task_arithmetic import TaskArithmetic
 from polytask.merging.plan import Change, Plan
 from polytask.merging.report import Report
 from polytask.merging.run import run_plan
+from polytask.merging.settings import check_finite
 
 __all__ = ["TaskVector"]
 
@@ -19,8 +21,8 @@ __all__ = ["TaskVector"]
 class TaskVector:
     """A weighted sum of changes between models on disk; nothing is read before `apply`.
 
-    Vectors can be added, subtracted, negated and multiplied by a number. An analogy (A is to B as C
-    is to what?) is ``c + (b - a)``.
+    Vectors can be added, subtracted, negated, and multiplied or divided by a number. An analogy (A
+    is to B as C is to what?) is ``c + (b - a)``.
 
     Source: Ilharco et al., "Editing Models with Task Arithmetic", 2023.
 
@@ -38,7 +40,7 @@ class TaskVector:
             base: the model that training started from.
             model: the trained model.
         """
-        return cls(((1.0, Change(Path(model), Path(base))),))
+        return cls(((1.0, Change(as_path("model", model), as_path("base", base))),))
 
     def __add__(self, other: TaskVector) -> TaskVector:
         return TaskVector(self.terms + _terms(other))
@@ -46,10 +48,21 @@ class TaskVector:
     def __sub__(self, other: TaskVector) -> TaskVector:
         return TaskVector(self.terms + (-1.0 * TaskVector(_terms(other))).terms)
 
+    def __radd__(self, other: object) -> TaskVector:
+        """``sum`` of a list of vectors begins with 0."""
+        return self if other == 0 else TaskVector(_terms(other))
+
     def __mul__(self, factor: float) -> TaskVector:
+        check_finite("factor", factor)
         return TaskVector(tuple((factor * number, change) for number, change in self.terms))
 
     __rmul__ = __mul__
+
+    def __truediv__(self, divisor: float) -> TaskVector:
+        check_finite("divisor", divisor)
+        if not divisor:
+            raise InputError("a task vector cannot be divided by 0")
+        return 1 / divisor * self
 
     def __neg__(self) -> TaskVector:
         return -1.0 * self
@@ -69,12 +82,13 @@ class TaskVector:
             InputError: as `merge`.
             RunError: as `merge`.
         """
+        start = as_path("base", base)
         plan = Plan(
             method=TaskArithmetic(weights=[number for number, _ in self.terms]),
-            base=Path(base),
-            models=tuple(_model(change, Path(base)) for _, change in self.terms),
+            base=start,
+            models=tuple(_model(change, start) for _, change in self.terms),
         )
-        return run_plan(replace(plan, **storing), out=Path(out), threads=threads)
+        return run_plan(replace(plan, **storing), out=as_path("out", out), threads=threads)
 
 
 def _terms(other: object) -> tuple[tuple[float, Change], ...]:

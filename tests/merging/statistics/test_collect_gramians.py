@@ -85,6 +85,23 @@ def test_padding_can_be_left_out() -> None:
     assert not torch.allclose(everything, expected)
 
 
+def test_a_mask_of_no_layer_is_refused() -> None:
+    with pytest.raises(InputError, match=r"mask: its shape, \(1, 7\), is that of the inputs of no"):
+        collect_gramians(nn.Linear(2, 2), [torch.ones(1, 5, 2)], mask=lambda _: torch.ones(1, 7))
+
+
+def test_an_expert_without_rows_is_left_out() -> None:
+    class Routed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList([nn.Linear(2, 2) for _ in range(2)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([self.experts[0](x), self.experts[1](x[:0])])
+
+    assert set(collect_gramians(Routed(), [torch.ones(3, 2)]).tensors) == {"experts.0.weight"}
+
+
 def test_conv1d_has_the_transposed_weight() -> None:
     torch.manual_seed(0)
     model = GPT2LMHeadModel(GPT2Config(vocab_size=9, n_embd=8, n_layer=1, n_head=2, n_positions=8))

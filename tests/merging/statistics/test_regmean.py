@@ -174,6 +174,7 @@ def test_equal_models_of_other_inputs_have_no_order() -> None:
         ([torch.eye(2), torch.eye(3)], {}, "'w': expected 2 x 2 .* found 3 x 3"),
         ([torch.eye(2), -torch.eye(2)], {"weights": [1.0, 2.0]}, "'w': .*negative squares"),
         ([torch.eye(2), torch.tensor([[1.0, 9], [9, 1]])], {}, "'w': .*not positive semi-definite"),
+        ([torch.tensor([[1.0, 9], [9, 1]])] * 2, {"shrink": 1.0}, "'w': .*not positive semi-def"),
         ([torch.eye(2), torch.full((2, 2), float("nan"))], {}, r"statistics\[1\]: .*NaN"),
         ([torch.eye(2)] * 2, {"shrink": 0.0}, r"shrink: must be in \(0, 1\]"),
         ([torch.eye(2)] * 2, {"weights": 0.0}, "weights: are all 0 for tensor 'w'"),

@@ -19,6 +19,7 @@ from polytask.merging.engine.prepared import Prepared, prepare
 from polytask.merging.engine.rounding import check_dtype
 from polytask.merging.engine.stream import Precision
 from polytask.merging.engine.threads import Threads
+from polytask.merging.given import as_path
 from polytask.merging.methods.task_arithmetic import TaskArithmetic
 from polytask.merging.plan import Plan
 from polytask.merging.report import Report
@@ -113,10 +114,11 @@ def extract_adapter(
         bias=bias,
         fan_in_fan_out=fan_in_fan_out,
     )
-    plan = Plan(method=TaskArithmetic(), base=Path(base), models=(Path(model),), dtype=dtype)
-    prepared = prepare(plan, Path(out))
-    output = _output(prepared, asked, Path(base), Threads(threads))
-    return finish(prepared, output, Path(out), Threads(threads), asked={"extraction": plain(asked)})
+    base, model, out = as_path("base", base), as_path("model", model), as_path("out", out)
+    plan = Plan(method=TaskArithmetic(), base=base, models=(model,), dtype=dtype)
+    prepared = prepare(plan, out)
+    output = _output(prepared, asked, base, Threads(threads))
+    return finish(prepared, output, out, Threads(threads), asked={"extraction": plain(asked)})
 
 
 def _output(prepared: Prepared, asked: Extraction, base: Path, threads: Threads) -> AdapterOutput:

@@ -21,6 +21,7 @@ from polytask.merging.engine.identity import fingerprint
 from polytask.merging.engine.merger import Merger
 from polytask.merging.engine.prepared import Prepared, prepare
 from polytask.merging.engine.threads import Threads
+from polytask.merging.given import as_path
 from polytask.merging.options import made_of
 from polytask.merging.output.writer import Writer
 from polytask.merging.plan import Plan
@@ -87,11 +88,14 @@ def compress(
             folder, an option or the seed is wrong, ``out`` exists, or a value is NaN or infinite.
         RunError: the result cannot be written; nothing was.
     """
-    out, names = Path(out), tuple(models)
+    if not isinstance(models, Mapping):
+        raise InputError(f"models: expected name -> path, got {type(models).__name__}")
+    out, names = as_path("out", out), tuple(models)
     _check_names(names)
     chosen = made_of(COMPRESSIONS, compression, options)
-    paths = tuple(map(Path, models.values()))
-    prepared = prepare(Plan(method=chosen, base=Path(base), models=paths, seed=seed), out)
+    paths = tuple(as_path(f"models[{name!r}]", path) for name, path in models.items())
+    plan = Plan(method=chosen, base=as_path("base", base), models=paths, seed=seed)
+    prepared = prepare(plan, out)
     merger, work = prepared.merger, Threads(threads)
     merger.survey(work)
     tensors = compressed_tensors(merger, chosen)
@@ -111,10 +115,10 @@ def compress(
     return report
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(names: Sequence[object]) -> None:
     """Refuse names that no folder can have."""
     for name in names:
-        if name in ("", ".", "..") or Path(name).name != name:
+        if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
             raise InputError(f"{name!r}: cannot be the name of a model: it is that of a folder")
         if name in ("vectors.json", "vectors.safetensors", "manifest.json"):
             raise InputError(f"{name!r}: cannot be the name of a model: a file has it")

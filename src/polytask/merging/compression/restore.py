@@ -10,6 +10,7 @@ from torch import Tensor
 
 from polytask.merging.compression.source import CompressedModel
 from polytask.merging.engine.alignment import align
+from polytask.merging.given import as_path
 from polytask.merging.sources.state_dict import StateDict
 
 __all__ = ["restore_state_dict"]
@@ -32,7 +33,7 @@ def restore_state_dict(
     Raises:
         InputError: there is no such model, a file is broken, or the base does not fit.
     """
-    source = CompressedModel(Path(folder), name)
+    source = CompressedModel(as_path("folder", folder), name)
     align(StateDict("base", base), [source])
     return {
         key: _moved(source, key, value) if source.touches(key) else value

@@ -7,7 +7,7 @@ import re
 __all__ = ["is_embedding", "may_have_token_rows"]
 
 EMBEDDING = re.compile(
-    r"(?:^|[._])(?:embed(?:ding)?s?|embed_\w+|wte|wpe|shared|relative_attention_bias)(?:\.weight)?$"
+    r"(?:^|[._])(?:emb(?:s|ed(?:ding)?s?)?|embed_\w+|wte|wpe|shared|relative_attention_bias)(?:\.weight)?$"
 )
 """Names of the modules whose rows are looked up, in the transformers library."""
 

@@ -41,13 +41,13 @@ DIGITS: Mapping[torch.dtype, tuple[int, int]] = {
 """Binary digits of a number, and the exponent of the smallest one that has them all."""
 
 
-def check_dtype(name: str) -> torch.dtype:
+def check_dtype(name: object) -> torch.dtype:
     """The dtype of a name.
 
     Raises:
         InputError: there is none.
     """
-    if name not in DTYPES:
+    if not isinstance(name, str) or name not in DTYPES:
         raise unknown("dtype", name, DTYPES)
     return DTYPES[name]
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from polytask.errors import InputError
+from polytask.merging.settings import check_count
 
 __all__ = ["Threads", "operations_in_one_thread"]
 
@@ -28,12 +28,12 @@ class Threads:
         count: how many; by default as many as there are processors for this process.
 
     Raises:
-        InputError: less than one.
+        InputError: it is no integer, or less than one.
     """
 
     def __init__(self, count: int | None = None) -> None:
-        if count is not None and count < 1:
-            raise InputError(f"threads: must be at least 1, got {count}")
+        if count is not None:
+            check_count("threads", count, least=1)
         self.count = count or len(os.sched_getaffinity(0))
 
     def __call__(self, function: Callable[[S], T], items: Iterable[S]) -> list[T]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from polytask.errors import InputError
 from polytask.merging.engine.alignment import align
 from polytask.merging.engine.threads import Threads
+from polytask.merging.given import as_list
 from polytask.merging.permutations.align import Alignment
 from polytask.merging.permutations.distance import distance
 from polytask.merging.permutations.matching import match, weights_of, whole
@@ -44,6 +45,7 @@ def align_state_dicts(
         InputError: there are fewer than two models, their tensors differ, the spec does not fit
             them, or a value is NaN or infinite.
     """
+    models = as_list("models", models)
     if len(models) < 2:
         raise InputError(f"models: give at least two, got {len(models)}")
     sources = [StateDict(f"models[{index}]", model) for index, model in enumerate(models)]

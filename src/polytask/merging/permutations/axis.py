@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from polytask.errors import InputError
+from polytask.merging.settings import check_count
 
 __all__ = ["Axis"]
 
@@ -34,9 +34,7 @@ class Axis:
 
     def __post_init__(self) -> None:
         for name in ("repeat", "block"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InputError(f"{name}: must be an integer of at least 1, got {value!r}")
+            check_count(name, getattr(self, name), least=1)
 
     def units(self, size: int) -> int | None:
         """How many units an axis of this size has; None if it is not whole units."""

@@ -56,6 +56,11 @@ LAYOUTS = (
         outputs=("gate_proj", "up_proj"),
         inputs=("down_proj",),
     ),
+    Layout(  # Mixtral
+        anchor=re.compile(r"((?:.*\.)?experts\.\d+\.)w1\.weight"),
+        outputs=("w1", "w3"),
+        inputs=("w2",),
+    ),
     Layout(  # GPT-2
         anchor=re.compile(r"((?:.*\.)?mlp\.)c_fc\.weight"),
         outputs=("c_fc",),

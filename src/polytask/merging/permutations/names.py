@@ -10,6 +10,7 @@ from polytask.errors import InputError
 from polytask.merging.permutations.axis import Axis
 from polytask.merging.permutations.layouts import HEADS, LAYOUTS, Layout
 from polytask.merging.permutations.spec import Axes, PermutationSpec
+from polytask.merging.place import depths
 
 __all__ = ["spec_from_names"]
 
@@ -27,8 +28,8 @@ def spec_from_names(shapes: Shapes, config: Mapping[str, Any]) -> PermutationSpe
     """The hidden units of a transformer that may change places, by the names of its tensors.
 
     These are the hidden units of feed-forward layers (BERT, RoBERTa, ViT, GPT-2, Llama and models
-    that are built like it, T5), and whole heads of attention; heads that share their keys move
-    together. The stream between the layers keeps its order: `permutation_spec` finds that too.
+    that are built like it, Mixtral, T5), and whole heads of attention; heads that share their keys
+    move together. The stream between the layers keeps its order: `permutation_spec` finds that too.
 
     Args:
         shapes: of the tensors.
@@ -36,14 +37,16 @@ def spec_from_names(shapes: Shapes, config: Mapping[str, Any]) -> PermutationSpe
             heads stay.
 
     Returns:
-        The permutations, each named after its module; with modules that are not known.
+        The permutations, each named after its module; with modules that are not known, and other
+        matrices of layers.
 
     Raises:
         InputError: no layer is one of those that are known, or the number of heads does not fit.
     """
     axes: dict[str, Axes] = {}
     unknown: list[str] = []
-    for layout, prefix in _found(shapes):
+    found = [*_found(shapes)]
+    for layout, prefix in found:
         heads = _heads(config) if layout.heads else None
         strange = _strange(layout, prefix, shapes)
         if strange is not None:
@@ -57,6 +60,13 @@ def spec_from_names(shapes: Shapes, config: Mapping[str, Any]) -> PermutationSpe
             "the names of the tensors are not those of layers that are known: give a spec"
             + (f" (unknown: {', '.join(unknown[:5])})" if unknown else "")
         )
+    unknown += sorted(
+        name
+        for name in depths(shapes)
+        if len(shapes[name]) > 1
+        and name not in axes
+        and not any(_within(name, prefix, layout) for layout, prefix in found)
+    )
     return PermutationSpec(axes, unknown=unknown)
 
 

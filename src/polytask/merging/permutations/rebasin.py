@@ -15,6 +15,7 @@ from polytask.merging.engine.merger import Merger
 from polytask.merging.engine.prepared import Prepared, prepare
 from polytask.merging.engine.stream import Precision
 from polytask.merging.engine.threads import Threads
+from polytask.merging.given import as_path
 from polytask.merging.inputs import Input, open_inputs
 from polytask.merging.methods.passthrough import Passthrough
 from polytask.merging.output.assets import check_assets, read_config
@@ -71,16 +72,17 @@ def rebasin(
             was written.
         RunError: the result cannot be written; nothing was.
     """
-    work = Threads(threads)
-    plan = Plan(method=Passthrough(), models=(Path(model),), seed=seed, shard_size=shard_size)
-    prepared = prepare(plan, Path(out))
-    [start], [moving] = open_inputs(None, [Path(reference)], tokenizer="same"), prepared.inputs
+    reference, model = as_path("reference", reference), as_path("model", model)
+    out, work = as_path("out", out), Threads(threads)
+    plan = Plan(method=Passthrough(), models=(model,), seed=seed, shard_size=shard_size)
+    prepared = prepare(plan, out)
+    [start], [moving] = open_inputs(None, [reference], tokenizer="same"), prepared.inputs
     differing = _compare(start, moving)
     chosen = _by_names(moving) if spec is None else spec
     found = match_sources(start.source, moving.source, chosen, seed=seed, mapper=work)
     notes = [*prepared.notes, *differing, *_unknown(chosen)]
     moved = _moved(replace(prepared, notes=notes), chosen, found)
-    report = _write(moved, Path(out), work, asked={"rebasin": _described(start, chosen, found)})
+    report = _write(moved, out, work, asked={"rebasin": _described(start, chosen, found)})
     for warning in report.warnings:
         logger.warning("%s: %s", out, warning)
     return report

@@ -36,7 +36,7 @@ def collect_gramians(
     For each layer the mean of x x^T over all inputs x, of every position of every example. Layers
     are ``torch.nn.Linear`` and ``Conv1D`` of the transformers library; those that share their
     weight with another module, such as an output layer with the embeddings, are left out, and so
-    are those that are not called.
+    are those that are not called, or with no inputs that count.
 
     Source: Jin et al., "Dataless Knowledge Fusion by Merging Weights of Language Models", 2023
     (RegMean). As in the authors' code it is the mean, so that no model counts more because it has
@@ -53,7 +53,8 @@ def collect_gramians(
         ``[inputs, inputs]`` for each layer, under the name of its weight, in float32 or wider.
 
     Raises:
-        InputError: there is no batch, no linear layer was called, or a product is NaN or infinite.
+        InputError: there is no batch, no linear layer was called, the mask fits none of them, or a
+            product is NaN or infinite.
 
     Example:
         >>> layer = nn.Linear(2, 1)
@@ -67,6 +68,11 @@ def collect_gramians(
             gramians.mask = None if mask is None else mask(batch)
             forward(model, batch)
             gramians.batches += 1
+    if gramians.mask is not None and not gramians.masked:
+        raise InputError(
+            f"mask: its shape, {tuple(gramians.mask.shape)}, is that of the inputs of no layer "
+            "without their width"
+        )
     return gramians.statistics()
 
 
@@ -75,6 +81,7 @@ class Gramians:
 
     Attributes:
         mask: of the positions of the present batch that count; None for all.
+        masked: whether it fitted any inputs.
         batches: that were looked at.
 
     Args:
@@ -86,6 +93,7 @@ class Gramians:
         self._sums: dict[str, Tensor] = {}
         self._counts: Counter[str] = Counter()
         self.mask: Tensor | None = None
+        self.masked = False
         self.batches = 0
 
     @contextmanager
@@ -109,7 +117,8 @@ class Gramians:
         """
         if not self._counts.total():
             raise InputError("model: no linear layer was called that has a weight for itself")
-        found = {name: (self._sums[name] / count).cpu() for name, count in self._counts.items()}
+        counts = {name: count for name, count in self._counts.items() if count}
+        found = {name: (self._sums[name] / count).cpu() for name, count in counts.items()}
         transposed = frozenset(name for name in found if _is_conv1d(self._layers[name]))
         return checked(
             Statistics(kind="gramian", tensors=found, examples=self.batches, transposed=transposed)
@@ -121,7 +130,7 @@ class Gramians:
         inputs = next(iter((*args, *kwargs.values()))).detach()
         rows = inputs.reshape(-1, inputs.shape[-1])
         if self.mask is not None and self.mask.shape == inputs.shape[:-1]:
-            rows = inputs[self.mask.to(inputs.device).bool()]
+            rows, self.masked = inputs[self.mask.to(inputs.device).bool()], True
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         product = rows.T @ rows
         self._sums[name] = self._sums[name].add_(product) if name in self._sums else product

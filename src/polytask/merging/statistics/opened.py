@@ -73,6 +73,8 @@ def in_memory(label: str, statistics: Statistics, *, without: Mapping[str, str])
     Raises:
         InputError: they hold something else than tensors of numbers.
     """
+    if not isinstance(statistics, Statistics):
+        raise InputError(f"{label}: is a {type(statistics).__name__}, not Statistics")
     tensors = {name: value for name, value in statistics.tensors.items() if name not in without}
     return OpenStatistics(statistics.kind, StateDict(label, tensors), statistics.transposed)
 

@@ -11,6 +11,9 @@ from polytask.errors import InputError
 
 __all__ = ["correction"]
 
+SUMMED = 1e-3
+"""What sums of many squares may be wrong by, as a share of the diagonal, in any precision."""
+
 
 def correction(
     differences: Sequence[Tensor],
@@ -78,6 +81,8 @@ def _by_cholesky(total: Tensor, right: Tensor) -> Tensor:
 def _by_eigenvectors(total: Tensor, right: Tensor, precision: float) -> Tensor:
     """The smallest X with X total = right, in directions that total has."""
     values, vectors = torch.linalg.eigh(total)
+    if float(values.detach().min()) < -max(precision, SUMMED):
+        raise InputError("the sum of the Gramians is not positive semi-definite")
     inverse = torch.where(values > precision, 1 / values.clamp_min(precision), 0.0)
     found: Tensor = (right @ vectors * inverse) @ vectors.T
     return found

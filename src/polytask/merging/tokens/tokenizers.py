@@ -53,7 +53,7 @@ def check_tokenizer_choice(choice: str | Path) -> None:
         raise unknown("tokenizer", choice, CHOICES)
 
 
-def as_choice(value: str | Path, folder: Path) -> TokenizerChoice | Path:
+def as_choice(value: object, folder: Path) -> TokenizerChoice | Path:
     """A choice of a tokenizer that is written as a text.
 
     Args:
@@ -65,7 +65,7 @@ def as_choice(value: str | Path, folder: Path) -> TokenizerChoice | Path:
     """
     if value in CHOICES:
         return cast(TokenizerChoice, value)
-    if not (folder / value).is_dir():
+    if not isinstance(value, str | Path) or not (folder / value).is_dir():
         raise unknown("tokenizer", value, [*CHOICES, "a folder with a tokenizer"])
     return folder / value
 
