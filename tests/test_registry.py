@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.test_construct import Block, Part
 
+from polytask.balance.methods import BALANCERS
+from polytask.data.inputs import INPUTS
+from polytask.data.mixtures import MIXTURES
+from polytask.data.sources import SOURCES
 from polytask.errors import InputError
+from polytask.merging.compression.methods import COMPRESSIONS
+from polytask.merging.methods import METHODS
+from polytask.models.backbones import BACKBONES
+from polytask.models.sharing import SHARING
 from polytask.randomness import initialised, seed_all, seeded
 from polytask.registry import Registry, import_name
+from polytask.tasks.outputs import OUTPUTS
 
 HERE = Block.__module__
 BLOCKS: Registry[Block] = Registry("block", {"block": f"{HERE}:Block"})
@@ -24,6 +34,22 @@ def test_a_name_or_a_mapping_makes_a_block() -> None:
     assert BLOCKS.spec(Block()) == {"type": "block"}
     assert list(BLOCKS) == ["block"]
     assert BLOCKS.describe() == {"block": "A block of parts."}
+
+
+def test_a_block_is_described_without_the_import_of_others() -> None:
+    blocks: Registry[Block] = Registry("block", {"a": "no.such:Block", "b": f"{HERE}:Block"})
+    assert blocks.spec(Block()) == {"type": "b"}
+
+
+@pytest.mark.parametrize(
+    "registry",
+    [BACKBONES, BALANCERS, COMPRESSIONS, INPUTS, METHODS, MIXTURES, OUTPUTS, SHARING, SOURCES],
+    ids=lambda registry: registry.kind,
+)
+def test_entries_are_where_classes_are_defined(registry: Registry[Any]) -> None:
+    for name, entry in registry.entries.items():
+        found = registry.get(name)
+        assert entry == f"{found.__module__}:{found.__qualname__}"
 
 
 def test_a_wrong_option_names_the_block() -> None:

@@ -62,7 +62,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: what the family is called in messages, for example ``"output"``.
-        entries: name in recipes -> ``"package.module:Class"``.
+        entries: name in recipes -> ``"package.module:Class"``, where the class is defined.
     """
 
     def __init__(self, kind: str, entries: Mapping[str, str]) -> None:
@@ -114,7 +114,7 @@ class Registry(Generic[T]):
         """The mapping that `build` turns into an equal object; plain values only."""
         cls = type(block)
         path = f"{cls.__module__}:{cls.__qualname__}"
-        names = {name for name, entry in self.entries.items() if import_name(entry) is cls}
+        names = {name for name, entry in self.entries.items() if entry == path}
         options = {
             f.name: plain(getattr(block, f.name))
             for f in dataclasses.fields(cast(Any, block))
