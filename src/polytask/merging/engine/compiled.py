@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from polytask.merging.elementwise import Join, Steps, has_steps_alone
 from polytask.merging.engine.counting import Counted, Interval
@@ -169,8 +170,10 @@ class Compiled:
 
     def _sums(self, read: Sequence[Callable[[], Tensor]]) -> Tensor:
         a, b = (one().contiguous() for one in read)
-        found = np.empty((3, -(-len(a) // SUMMED)))
-        self._multiply(a.data_ptr(), b.data_ptr(), len(a), found)
+        if rest := -len(a) % SUMMED:
+            a, b = pad(a, (0, rest)), pad(b, (0, rest))
+        found = np.empty((3, len(a) // SUMMED))
+        self._multiply(a.data_ptr(), b.data_ptr(), found)
         return torch.from_numpy(found)
 
     def counter(

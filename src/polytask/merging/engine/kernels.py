@@ -7,7 +7,8 @@ from typing import Any
 
 from numba import njit, types
 
-from polytask.merging.engine.loops import combine, count, merge, multiply, sums
+from polytask.merging.engine.loops import combine, count, merge, sums
+from polytask.merging.engine.product_loop import multiply
 
 __all__ = [
     "compiled_combine",
@@ -35,7 +36,7 @@ MERGE = types.boolean(
 
 COMBINE = types.boolean(types.int64[::1], types.float32[::1], types.uint16[::1])
 
-MULTIPLY = types.void(types.int64, types.int64, types.int64, types.float64[:, ::1])
+MULTIPLY = types.void(types.int64, types.int64, types.float64[:, ::1])
 
 SUMS = types.void(types.Array(types.int64, 2, "C", readonly=True), types.int64[::1])
 

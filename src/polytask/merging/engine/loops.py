@@ -19,13 +19,10 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["combine", "count", "merge", "multiply", "sums"]
+__all__ = ["combine", "count", "merge", "sums"]
 
 BLOCK = 1024
 """Elements of a block; the random numbers come in blocks of a multiple."""
-
-ADDED, WIDTH = 512, 16
-"""Elements whose products are added up at a time, and in how many sums."""
 
 OVERFLOW = 0x7F7F8000
 """The bits of the least float32 that rounds to an infinite bfloat16."""
@@ -183,13 +180,45 @@ def _add_share(row: Array, sign: Array, weight: np.float32, share: Array, first:
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
+def _narrow(bits: np.uint32) -> Any:
+    """A number as the nearest bfloat16, ties to even; both are given by their bits."""
+    odd = np.uint32(bits >> np.uint32(16)) & np.uint32(1)
+    return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
 def _store(total: Array, merged: Array) -> bool:
-    """Round to the nearest bfloat16, ties to even; and whether all are finite."""
+    """Round to bfloat16; and whether all are finite."""
     largest = np.uint32(0)
     for i in range(len(merged)):
         bits = _as_bits(total[i])
-        odd = np.uint32(bits >> np.uint32(16)) & np.uint32(1)
-        merged[i] = np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+        merged[i] = _narrow(bits)
+        largest = max(largest, np.uint32(bits & np.uint32(0x7FFFFFFF)))
+    return bool(largest < np.uint32(OVERFLOW))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _store_sum(origin: Array, change: Array, scale: np.float32, merged: Array) -> bool:
+    """Add a change, times the scale; then as `_store`."""
+    largest = np.uint32(0)
+    for i in range(len(merged)):
+        bits = _as_bits(origin[i] + change[i] * scale)
+        merged[i] = _narrow(bits)
+        largest = max(largest, np.uint32(bits & np.uint32(0x7FFFFFFF)))
+    return bool(largest < np.uint32(OVERFLOW))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _store_moved(
+    base: Array, model: Array, product: np.float32, scale: np.float32, merged: Array
+) -> bool:
+    """The same of the change of one model that nothing is dropped of, in one loop."""
+    largest = np.uint32(0)
+    for i in range(len(merged)):
+        origin = _wide(base[i])
+        change = (_wide(model[i]) - origin) * product
+        bits = _as_bits(origin + change * scale)
+        merged[i] = _narrow(bits)
         largest = max(largest, np.uint32(bits & np.uint32(0x7FFFFFFF)))
     return bool(largest < np.uint32(OVERFLOW))
 
@@ -230,9 +259,12 @@ def merge(
         Whether all numbers of the result are finite.
     """
     count, size = len(models), len(merged)
+    zero, one, finite = np.float32(0), np.float32(1), True
+    if count == 1 and join == 0 and max(least[0], most[0]) < zero and bounds[0] == 0:
+        stored = _stored(base, 0, size), _stored(models[0], 0, size)
+        return bool(_store_moved(stored[0], stored[1], products[0], scale, merged))
     rows = np.empty((count, BLOCK), np.float32)
     origins, sums, signs, shares = np.empty((4, BLOCK), np.float32)
-    zero, one, finite = np.float32(0), np.float32(1), True
     for begin in range(0, size, BLOCK):
         n = min(BLOCK, size - begin)
         origin, change, sign, share = origins[:n], sums[:n], signs[:n], shares[:n]
@@ -259,12 +291,7 @@ def merge(
                     _add_share(rows[k, :n], sign, weights[k], share, k == 0)
                 for i in range(n):
                     change[i] = change[i] / max(share[i], floor)
-        if scale != one:
-            for i in range(n):
-                change[i] = change[i] * scale
-        for i in range(n):
-            change[i] = origin[i] + change[i]
-        finite = _store(change, merged[begin : begin + n]) and finite
+        finite = _store_sum(origin, change, scale, merged[begin : begin + n]) and finite
     return finite
 
 
@@ -287,41 +314,6 @@ def combine(models: Array, weights: Array, merged: Array) -> bool:
             _add_stored(_stored(models[k], begin, n), weights[k], total, k == 0)
         finite = _store(total, merged[begin : begin + n]) and finite
     return finite
-
-
-def multiply(first: int, second: int, size: int, found: Array) -> None:
-    """Add up products of the weights of two models; given by their bits as in `merge`.
-
-    Args:
-        first: address of the elements of one model, a.
-        second: address of those of the other, b.
-        size: how many there are.
-        found: in each block of `ADDED` elements the sums of a a, a b and b b, ``[3, blocks]``.
-    """
-    lanes = np.empty((3, WIDTH))
-    of_a, of_both, of_b = lanes
-    for begin in range(0, size, ADDED):
-        n = min(ADDED, size - begin)
-        a, b, whole = _stored(first, begin, n), _stored(second, begin, n), n // WIDTH * WIDTH
-        lanes[:] = 0
-        for start in range(0, whole, WIDTH):
-            for j in range(WIDTH):
-                x, y = np.float64(_wide(a[start + j])), np.float64(_wide(b[start + j]))
-                of_a[j] += x * x
-                of_both[j] += x * y
-                of_b[j] += y * y
-        for j in range(n - whole):
-            x, y = np.float64(_wide(a[whole + j])), np.float64(_wide(b[whole + j]))
-            of_a[j] += x * x
-            of_both[j] += x * y
-            of_b[j] += y * y
-        for product in range(3):
-            half = WIDTH
-            while half > 1:
-                half //= 2
-                for j in range(half):
-                    lanes[product, j] += lanes[product, j + half]
-            found[product, begin // ADDED] = lanes[product, 0]
 
 
 def sums(rows: Array, found: Array) -> None:
