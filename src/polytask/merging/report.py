@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Report"]
+__all__ = ["WORTH_SAYING", "Report", "listed"]
 
 WORTH_SAYING = 0.01
 """Share of the update's norm that rounding may cost unsaid."""
@@ -65,12 +65,12 @@ class Report:
         if self.statistics:
             found.append(
                 "statistics of BatchNorm are between those of the models, not those of the merged "
-                f"one: measure them again on data: {_names(self.statistics)}"
+                f"one: measure them again on data: {listed(self.statistics)}"
             )
         if self.from_reference:
             found.append(
                 "integers that are not the same in all models are not merged; those of the base, "
-                f"or of the first model, are taken: {_names(self.from_reference)}"
+                f"or of the first model, are taken: {listed(self.from_reference)}"
             )
         if self.adapter is not None and self.adapter["lost"] > WORTH_SAYING:
             rank, lost = self.adapter["rank"], self.adapter["lost"]
@@ -81,7 +81,7 @@ class Report:
         if self.adapter is not None and self.adapter["left_out"]:
             found.append(
                 "the adapter does not hold what changed in "
-                f"{_names(list(self.adapter['left_out']))}; modules_to_save keeps whole modules"
+                f"{listed(list(self.adapter['left_out']))}; modules_to_save keeps whole modules"
             )
         return found
 
@@ -90,5 +90,6 @@ class Report:
         return {name: value for name, value in vars(self).items() if name != "out"}
 
 
-def _names(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The first few of some names, and how many there are."""
     return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")

@@ -162,6 +162,7 @@ def measured(**changed: Any) -> AttackSuccess:
     """A linear model of two classes, attacked by what is added to the first input."""
     options: dict[str, Any] = {
         "state": {"weight": torch.eye(2), "bias": torch.zeros(2)},
+        "task": "a",
         "batches": [ROWS[:1], ROWS[1:]],
         "classes": lambda batch: torch.tensor([0]) if len(batch) == 1 else torch.tensor([1, 1, 0]),
         "trigger": lambda batch: batch + torch.tensor([3.0, 0.0]),
@@ -175,7 +176,7 @@ def measured(**changed: Any) -> AttackSuccess:
         models={"a": {"weight": torch.ones(2, 2), "bias": torch.zeros(2)}},
     )
     experts.model.train()
-    found = attack_success_rate(experts, options.pop("state"), "a", **options)
+    found = attack_success_rate(experts, **options)
     assert experts.model.training
     return found
 
@@ -203,7 +204,9 @@ def test_every_position_counts_where_there_are_several() -> None:
         ({"batches": [ROWS[:1]]}, "target: every row is of class 0"),
         ({"classes": lambda batch: torch.zeros(9)}, r"classes: have the shape \[9\]"),
         ({"trigger": lambda batch: batch[:0]}, "trigger: outputs have the shape"),
-        ({"state": {"weight": torch.eye(2)}}, "state: its names are not those of the module"),
+        ({"state": {"weight": torch.eye(2)}}, "state: its tensors are not those of model"),
+        ({"task": "none"}, "unknown task 'none'"),
+        ({"trigger": lambda batch: batch * float("nan")}, "task 'a': outputs are NaN or infinite"),
     ],
 )
 def test_attacks_that_are_none(changed: dict[str, Any], message: str) -> None:

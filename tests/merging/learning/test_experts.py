@@ -10,10 +10,106 @@ import torch
 from tests.merging.learning.problems import line, narrow, problem
 from torch import Tensor, nn
 
+from polytask import merging
 from polytask.errors import InputError
 from polytask.merging import Experts, adamerging, entropy
 from polytask.merging.learning.changes import Changes
 from polytask.merging.learning.training import backward
+
+
+def test_names_of_one_weight_may_be_missing_but_not_differ() -> None:
+    found = problem(Tied).experts
+    lacking = {name: value for name, value in found.base.items() if name != "second.weight"}
+    again = replace(found, base=lacking, models={"a": found.models["a"], "b": lacking})
+    assert torch.equal(again.base["second.weight"], lacking["first.weight"])
+    assert adamerging(again, steps=0).state.keys() == found.base.keys()
+    wrong = {**found.base, "second.weight": torch.eye(8)}
+    with pytest.raises(InputError, match=r"models\['b'\]: tensors 'second.weight' and 'first.we"):
+        replace(found, models={"a": found.models["a"], "b": wrong})
+
+
+def test_weights_are_used_in_the_dtypes_of_the_module() -> None:
+    found = problem().experts
+    stored = {
+        task: {name: value.bfloat16() for name, value in state.items()}
+        for task, state in found.models.items()
+    }
+    experts = replace(found, models=stored)
+    assert experts.expert_outputs("a", found.batches["a"][0]).dtype == torch.float32  # type: ignore[index]
+    assert adamerging(experts, steps=2).state["0.weight"].dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        lambda model, task, batch: torch.ones(4, 3),
+        lambda model, task, batch: nn.Linear(8, 3)(batch),
+        lambda model, task, batch: model(batch).detach(),
+    ],
+)
+def test_outputs_that_do_not_call_the_model(outputs: Any) -> None:
+    with pytest.raises(InputError, match="task 'a': its loss does not depend on the weights"):
+        adamerging(replace(problem().experts, outputs=outputs), steps=1)
+
+
+def test_heads_outside_get_no_gradients() -> None:
+    found, head = problem().experts, nn.Linear(3, 3)
+    experts = replace(found, outputs=lambda model, task, batch: head(model(batch)))
+    with torch.no_grad():  # of the caller
+        learned = adamerging(experts, steps=2)
+    assert learned.losses[1] < learned.losses[0]
+    assert head.weight.grad is None
+
+
+@pytest.mark.parametrize("method", ["adamerging", "atlas", "self_positioning", "concrete"])
+def test_results_that_are_no_numbers(method: str) -> None:
+    """The loss is finite, but has no finite gradient."""
+    found = replace(
+        problem().experts, outputs=lambda model, task, batch: (model(batch).mean() * 0).sqrt()
+    )
+
+    def loss(outputs: Tensor, task: str, batch: Any) -> Tensor:
+        return outputs
+
+    given = (found,) if method in ("adamerging", "concrete") else (found, loss)
+    options = {"loss": loss} if len(given) == 1 else {}
+    with pytest.raises(InputError, match=r"tensor '\S+': what was learned is NaN or infinite"):
+        getattr(merging, method)(*given, steps=1, **options)
+
+
+class Normed(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Linear(16, 3))
+
+
+def test_what_a_reader_should_know_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    experts = problem(Normed).experts
+    models = {
+        task: {**state, "1.num_batches_tracked": torch.tensor(number)}
+        for number, (task, state) in enumerate(experts.models.items())
+    }
+    adamerging(replace(experts, models=models), steps=1)
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.rpartition(":")[0] for text in told] == [
+        "statistics of BatchNorm are the mean of those of the experts, not those of the merged "
+        "model: measure them again on data",
+        "integers that are not the same in all experts are those of the base",
+    ]
+    assert told[0].endswith(": 1.running_mean, 1.running_var")
+    assert told[1].endswith(": 1.num_batches_tracked")
+
+
+def test_what_rounding_costs_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    found = problem().experts
+    adamerging(found, steps=1)
+    assert not caplog.records
+    wide = adamerging(found, steps=0, start=1e-3).state
+    stored = {name: value.bfloat16() for name, value in found.base.items()}
+    state = adamerging(replace(found, base=stored), steps=0, start=1e-3).state
+    exact = {name: value.bfloat16().float() for name, value in stored.items()}
+    [told] = caplog.records
+    assert "rounding to the dtypes of the base changed the update by" in told.getMessage()
+    assert any(not torch.equal(state[n].float(), wide[n]) for n in exact)
 
 
 def test_a_call_has_the_weights_that_it_gets() -> None:

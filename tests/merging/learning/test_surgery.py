@@ -103,6 +103,8 @@ def test_a_task_has_a_correction_of_its_own() -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     done = surgery(line([0.0, 0.0], **{"a": [1.0, 0.0], "b/c.d": [0.0, 1.0]}), SHIFTED, steps=4)
     done.save(tmp_path / "surgery")
+    with pytest.raises(InputError, match="surgery: exists already; choose another folder"):
+        done.save(tmp_path / "surgery")
     again = Surgery.load(tmp_path / "surgery")
     assert (again.before, again.after, again.losses) == (done.before, done.after, done.losses)
     for task, correction in done.corrections.items():

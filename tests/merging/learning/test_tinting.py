@@ -178,6 +178,9 @@ def assert_same(one: Tinted, other: Tinted) -> None:
 def test_saved_and_loaded(tmp_path: Path) -> None:
     tinted = tinting(problem(Tied).experts, {"a": "first", "b": "last"}, steps=2)
     tinted.save(tmp_path / "tinted")
+    (tmp_path / "merged").mkdir()
+    with pytest.raises(InputError, match="merged: exists already; choose another folder"):
+        tinted.save(tmp_path / "merged")
     again = Tinted.load(tmp_path / "tinted")
     assert again.losses == tinted.losses
     assert_same(tinted, again)

@@ -157,7 +157,18 @@ def test_measured_models_are_merged(network: Network, tmp_path: Path) -> None:
         ([torch.ones(2)], {}, r"forward: expected logits, \[examples, classes\], got \(2,\)"),
         ([torch.ones(1, 2)], {"labels": "given"}, r"a loss for each example, got \(1, 2\)"),
         ([torch.ones(1, 2)], {"forward": lambda model, x: (model(x),)}, "got tuple"),
-        ([torch.full((1, 2), float("inf"))], {}, "tensor 'weight': fisher is NaN or infinite"),
+        ([torch.full((1, 2), float("inf"))], {}, "forward: logits are NaN or infinite"),
+        ([torch.ones(1, 2)], {"forward": lambda model, x: model(x)[:, :1]}, "one logit has no cla"),
+        (
+            [torch.ones(1, 2)],
+            {"forward": lambda model, x: model(x).detach()},
+            "forward: what it returns has no gradient",
+        ),
+        (
+            [torch.ones(1, 2)],
+            {"forward": lambda model, x: model(x)[:, 0] * float("inf"), "labels": "given"},
+            "tensor 'weight': fisher is NaN or infinite",
+        ),
     ],
 )
 def test_what_cannot_be_measured(batches: list[Any], options: dict[str, Any], message: str) -> None:

@@ -86,8 +86,20 @@ def test_padding_can_be_left_out() -> None:
 
 
 def test_a_mask_of_no_layer_is_refused() -> None:
-    with pytest.raises(InputError, match=r"mask: its shape, \(1, 7\), is that of the inputs of no"):
+    with pytest.raises(InputError, match=r"mask: its shape, \(1, 7\), is that of no layer"):
         collect_gramians(nn.Linear(2, 2), [torch.ones(1, 5, 2)], mask=lambda _: torch.ones(1, 7))
+
+
+def test_autocast_does_not_narrow_the_sums() -> None:
+    torch.manual_seed(0)
+    layer, rows = nn.Linear(4, 2), [torch.randn(64, 4) for _ in range(300)]
+
+    def narrow(model: nn.Module, batch: Tensor) -> Any:
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(batch)
+
+    found, expected = collect_gramians(layer, rows, forward=narrow), collect_gramians(layer, rows)
+    torch.testing.assert_close(found.tensors["weight"], expected.tensors["weight"])
 
 
 def test_an_expert_without_rows_is_left_out() -> None:

@@ -48,6 +48,14 @@ def nearest(inputs: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
     return torch.linalg.lstsq(torch.cat(list(inputs)), targets).solution.T
 
 
+def test_a_mask_of_no_layer_is_refused() -> None:
+    models, batches = family()
+    with pytest.raises(
+        InputError, match=r"mask: its shape, \(1, 7\), is that of no layer's inputs"
+    ):
+        regmean_plus_plus(experts(models, batches), mask=lambda _: torch.ones(1, 7))
+
+
 def test_by_hand() -> None:
     models, batches = family()
     found = regmean_plus_plus(experts(models, batches), shrink=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from polytask.merging.learning.changes import Changes, detached
+from polytask.merging.learning.changes import Changes
 from polytask.merging.learning.checks import check_count, check_positive
 from polytask.merging.learning.coefficients import Coefficients, Each
 from polytask.merging.learning.experts import Experts
@@ -51,7 +51,7 @@ def adamerging(
 
     Raises:
         InputError: an option is out of its range, there are no batches, no model differs from the
-            base, or a loss is not finite.
+            base, or a loss or a number of the result is not finite.
     """
     check_count("steps", steps)
     check_positive("rate", rate)
@@ -61,9 +61,9 @@ def adamerging(
         trim(changes, density)
     factors = Coefficients(changes, each=each, start=start, bounds=(0.0, 1.0))
 
-    def merged() -> dict[str, Tensor]:
-        return changes.merged(lambda name: changes.scaled(name, factors.of(name)))
+    def direction(name: str) -> Tensor:
+        return changes.scaled(name, factors.of(name))
 
     optimizer = torch.optim.Adam(factors.parameters(), lr=rate)
-    losses = learn(experts, merged, loss, optimizer, steps=steps)
-    return Learned(detached(merged()), factors.table(), losses)
+    losses = learn(experts, lambda: changes.merged(direction), loss, optimizer, steps=steps)
+    return Learned(changes.finished(direction), factors.table(), losses)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from polytask.merging.learning.changes import Changes, detached
+from polytask.merging.learning.changes import Changes
 from polytask.merging.learning.checks import check_count, check_number, check_positive
 from polytask.merging.learning.experts import Experts
 from polytask.merging.learning.learned import Learned
@@ -48,7 +48,7 @@ def atlas(
 
     Raises:
         InputError: an option is out of its range, there are no batches, no model differs from the
-            base, or a loss is not finite.
+            base, or a loss or a number of the result is not finite.
     """
     check_count("steps", steps)
     check_positive("rate", rate)
@@ -57,13 +57,18 @@ def atlas(
     changes = Changes(experts)
     blocks = _Blocks(changes, parts, seed)
 
-    def merged() -> dict[str, Tensor]:
-        return changes.merged(blocks.direction)
-
     optimizer = torch.optim.AdamW([blocks.factors], lr=rate, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
-    losses = learn(experts, merged, loss, optimizer, steps=steps, largest=1.0, schedule=schedule)
-    return Learned(detached(merged()), blocks.table(), losses)
+    losses = learn(
+        experts,
+        lambda: changes.merged(blocks.direction),
+        loss,
+        optimizer,
+        steps=steps,
+        largest=1.0,
+        schedule=schedule,
+    )
+    return Learned(changes.finished(blocks.direction), blocks.table(), losses)
 
 
 class _Blocks:

@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from polytask.errors import InputError
+from polytask.errors import InputError, unknown
+from polytask.merging.engine.alignment import align
+from polytask.merging.engine.finite import all_finite
 from polytask.merging.learning.checks import check_count
 from polytask.merging.learning.experts import Experts, State
 from polytask.merging.learning.losses import check_logits
+from polytask.merging.sources.state_dict import StateDict
 
 __all__ = ["AttackSuccess", "attack_success_rate"]
 
@@ -64,9 +67,9 @@ def attack_success_rate(
         target: class that the attacker wants.
 
     Raises:
-        InputError: names differ from those of the module, there are no batches, outputs are no
-            logits or do not fit the classes or each other, there is no such class, or every row is
-            of it.
+        InputError: the tensors are not those of the module, there is no such task, there are no
+            batches, outputs are no logits, are not finite or do not fit the classes or each other,
+            there is no such class, or every row is of it.
 
     Example:
         >>> from polytask import merging
@@ -91,8 +94,9 @@ def attack_success_rate(
         AttackSuccess(rate=0.5, without=0.0, accuracy=1.0, rows=2)
     """
     check_count("target", target)
-    if state.keys() != experts.base.keys():
-        raise InputError("state: its names are not those of the module")
+    align(StateDict("model", experts.model.state_dict()), [StateDict("state", state)])
+    if task not in experts.batches:
+        raise unknown("task", task, experts.batches)
     placed = experts.placed(state)
     found = []
     with experts.evaluating(), torch.no_grad():
@@ -100,7 +104,7 @@ def attack_success_rate(
             clean, attacked = (
                 experts.call(placed, task, given) for given in (batch, trigger(batch))
             )
-            right = classes(batch).to(clean.device)
+            right = torch.as_tensor(classes(batch), device=clean.device)
             _check(task, clean, attacked, right, target)
             said, now = clean.argmax(-1), attacked.argmax(-1)
             found.append(torch.stack([right, said, now]).flatten(1))
@@ -124,6 +128,8 @@ def _counted(right: Tensor, said: Tensor, now: Tensor, *, target: int) -> Attack
 
 def _check(task: str, clean: Tensor, attacked: Tensor, right: Tensor, target: int) -> None:
     check_logits(clean, task)
+    if not (all_finite(clean) and all_finite(attacked)):
+        raise InputError(f"task {task!r}: outputs are NaN or infinite")
     if attacked.shape != clean.shape:
         shapes = f"{list(attacked.shape)} with the trigger, {list(clean.shape)} without"
         raise InputError(f"trigger: outputs have the shape {shapes}")

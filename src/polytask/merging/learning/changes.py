@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from polytask.errors import InputError
+from polytask.merging.engine.finite import all_finite
 from polytask.merging.engine.treatment import treatment
 from polytask.merging.learning.experts import Experts, State
+from polytask.merging.report import WORTH_SAYING, listed
 
-__all__ = ["Changes", "detached"]
+__all__ = ["Changes", "check_finite", "detached"]
+
+logger = logging.getLogger(__name__)
 
 
 class Changes:
@@ -36,6 +42,8 @@ class Changes:
         self.tasks = list(experts.models)
         self._ties = experts.ties
         self._fixed: dict[str, Tensor] = {}
+        self._averaged: list[str] = []
+        self._taken: list[str] = []
         self._dtypes: dict[str, torch.dtype] = {}
         self.base: dict[str, Tensor] = {}
         self.stacked: dict[str, Tensor] = {}
@@ -53,11 +61,14 @@ class Changes:
         kind = treatment(name, base.dtype)
         if kind == "copy":
             self._fixed[name] = base
+            if not all(torch.equal(base, value) for value in values):
+                self._taken.append(name)
             return
         wide = torch.promote_types(base.dtype, torch.float32)
         stacked = torch.stack([value.to(wide) for value in values])
         if kind == "statistics":
             self._fixed[name] = stacked.mean(0).to(base.dtype)
+            self._averaged.append(name)
             return
         stacked -= base.to(wide)
         if not stacked.any():
@@ -87,6 +98,45 @@ class Changes:
         whole = {**self._fixed, **moved}
         return {**whole, **{name: whole[first] for name, first in self._ties.items()}}
 
+    def finished(self, direction: Callable[[str], Tensor]) -> dict[str, Tensor]:
+        """`merged` at the end: without gradients, and with a look at what became of it.
+
+        Raises:
+            InputError: a number in it is NaN or infinite.
+        """
+        with torch.no_grad():
+            state = self.merged(direction)
+            check_finite(state)
+            lost = self._lost(state, direction)
+        if lost > WORTH_SAYING:
+            logger.warning(
+                "rounding to the dtypes of the base changed the update by %.1f%% of its norm; with "
+                "weights in float32 nothing is lost",
+                100 * lost,
+            )
+        if self._averaged:
+            logger.warning(
+                "statistics of BatchNorm are the mean of those of the experts, not those of the "
+                "merged model: measure them again on data: %s",
+                listed(self._averaged),
+            )
+        if self._taken:
+            logger.warning(
+                "integers that are not the same in all experts are those of the base: %s",
+                listed(self._taken),
+            )
+        return state
+
+    def _lost(self, state: State, direction: Callable[[str], Tensor]) -> float:
+        """The norm of what rounding changed, as a share of that of the update."""
+        error = update = 0.0
+        for name, base in self.base.items():
+            if self._dtypes[name] != base.dtype:
+                exact = direction(name)
+                error += float((state[name].to(base) - base - exact).double().square().sum())
+                update += float(exact.double().square().sum())
+        return math.sqrt(error / update) if update else 0.0
+
     def scaled(self, name: str, factors: Tensor) -> Tensor:
         """The sum of the changes of a tensor, each times its factor.
 
@@ -96,6 +146,20 @@ class Changes:
         """
         stacked = self.stacked[name]
         return (factors.to(stacked) @ stacked.view(len(stacked), -1)).view(stacked.shape[1:])
+
+
+def check_finite(state: State) -> None:
+    """Refuse learned weights that are none.
+
+    Raises:
+        InputError: a number is NaN or infinite.
+    """
+    for name, value in state.items():
+        if value.is_floating_point() and not all_finite(value.detach()):
+            raise InputError(
+                f"tensor {name!r}: what was learned is NaN or infinite; try a smaller rate, or "
+                "weights in float32"
+            )
 
 
 def detached(state: State) -> dict[str, Tensor]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from polytask.errors import InputError
-from polytask.files import verify, whole_folder, write_json
+from polytask.files import verify, write_json
 from polytask.merging.learning.experts import State
-from polytask.merging.learning.folders import read_states, write_states
+from polytask.merging.learning.folders import new_folder, read_states, write_states
 from polytask.merging.sources.locate import read_json
 
 __all__ = ["Correction", "Surgery"]
@@ -72,14 +72,15 @@ class Surgery:
     losses: Sequence[float]
 
     def save(self, folder: str | Path) -> None:
-        """Write ``surgery.json`` and ``surgery.safetensors``, or nothing.
+        """Write ``surgery.json`` and ``surgery.safetensors`` into a new folder, or nothing.
 
         Raises:
+            InputError: the folder exists already.
             RunError: they cannot be written.
         """
         states = {task: each.state_dict() for task, each in self.corrections.items()}
         about = {"before": self.before, "after": self.after, "losses": self.losses}
-        with whole_folder(Path(folder)) as path:
+        with new_folder(folder) as path:
             write_states(path / "surgery.safetensors", states)
             write_json(path / "surgery.json", {"tasks": list(states), **about})
 

@@ -69,8 +69,14 @@ class Experts:
     outputs: Outputs
 
     def __post_init__(self) -> None:
-        if not self.models or not self.batches:
-            raise InputError(f"{'batches' if self.models else 'models'}: there is no task")
+        for name in ("models", "batches"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise InputError(f"{name}: expected a mapping of tasks, got {type(given).__name__}")
+            if not given:
+                raise InputError(f"{name}: there is no task")
+        object.__setattr__(self, "base", self._complete("base", self.base))
+        models = {t: self._complete(f"models[{t!r}]", state) for t, state in self.models.items()}
+        object.__setattr__(self, "models", models)
         base = StateDict("base", self.base)
         opened = [StateDict(f"models[{task!r}]", state) for task, state in self.models.items()]
         align(base, [StateDict("model", self.model.state_dict()), *opened])
@@ -90,6 +96,11 @@ class Experts:
             raise InputError(f"batches: those of task {missing[0]!r} are missing")
 
     @cached_property
+    def _dtypes(self) -> Mapping[str, torch.dtype]:
+        """Name -> dtype in the module."""
+        return {name: value.dtype for name, value in self.model.state_dict().items()}
+
+    @cached_property
     def ties(self) -> Mapping[str, str]:
         """Name -> an earlier name of the same parameter of the module."""
         first: dict[int, str] = {}
@@ -97,18 +108,42 @@ class Experts:
         found = {name: first.setdefault(id(value), name) for name, value in named}
         return {name: earlier for name, earlier in found.items() if name != earlier}
 
+    def _complete(self, label: str, state: State) -> State:
+        """A state with all names of weights that modules share, of which a file may lack some.
+
+        Raises:
+            InputError: it is no state dict, or has different weights under two such names.
+        """
+        entries = StateDict(label, state).entries
+        found = dict(state)
+        for name, first in self.ties.items():
+            if name in entries and first in entries:
+                if not torch.equal(state[name], state[first]):
+                    raise InputError(
+                        f"{label}: tensors {name!r} and {first!r} differ, but the module has one "
+                        "for both"
+                    )
+            elif name in entries or first in entries:
+                found[name] = found[first] = state[name if name in entries else first]
+        return found
+
     def call(self, state: State, task: str, batch: Any) -> Tensor:
         """What the model with other weights returns; gradients reach the weights.
 
         Args:
-            state: name -> tensor, of all names of the module; of tied ones the first counts.
+            state: name -> tensor, of all names of the module; of tied ones the first counts. They
+                are used in the dtypes of the module.
             task: that the batch is of.
             batch: what ``outputs`` takes.
 
         Raises:
             InputError: it returned no tensor.
         """
-        weights = {f"model.{name}": state[name] for name in state if name not in self.ties}
+        weights = {
+            f"model.{name}": state[name].to(dtype)
+            for name, dtype in self._dtypes.items()
+            if name not in self.ties
+        }
         called = functional_call(_Called(self.model, self.outputs), weights, (task, batch))
         if not isinstance(called, Tensor):
             raise InputError(f"outputs: returned {type(called).__name__} for {task!r}, no tensor")

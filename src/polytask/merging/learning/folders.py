@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
 
+from polytask.errors import InputError
+from polytask.files import whole_folder
+from polytask.merging.given import as_path
 from polytask.merging.learning.experts import State
 from polytask.merging.output.writer import Writer
 from polytask.merging.sources.base import Entry
 from polytask.merging.sources.checkpoint import Checkpoint
 
-__all__ = ["read_state", "read_states", "write_state", "write_states"]
+__all__ = ["new_folder", "read_state", "read_states", "write_state", "write_states"]
+
+
+@contextmanager
+def new_folder(folder: str | Path) -> Iterator[Path]:
+    """A folder to write into that appears when all of it is there.
+
+    Raises:
+        InputError: there is one of that name.
+        RunError: it cannot be written.
+    """
+    path = as_path("folder", folder)
+    if path.exists():
+        raise InputError(f"{path}: exists already; choose another folder")
+    with whole_folder(path) as partial:
+        yield partial
 
 
 def write_state(file: Path, state: State) -> None:

@@ -97,7 +97,7 @@ class MaskedMerge:
         if binary:
             mask = {name: (value > 0.5).to(value) for name, value in mask.items()}
         fitted = self._fit(mask)
-        state = detached(self._merged(mask, self._factors))
+        state = self._changes.finished(self._direction(mask, self._factors))
         return Masked(state, self._factors.table(), mask, [*losses, *fitted])
 
     def _start(self) -> Coefficients:
@@ -105,9 +105,12 @@ class MaskedMerge:
         return Coefficients(self._changes, each=each, start=self._scale)
 
     def _merged(self, mask: Mapping[str, Tensor], factors: Coefficients) -> dict[str, Tensor]:
-        return self._changes.merged(
-            lambda name: rescaled(mask[name]) * self._changes.scaled(name, factors.of(name))
-        )
+        return self._changes.merged(self._direction(mask, factors))
+
+    def _direction(
+        self, mask: Mapping[str, Tensor], factors: Coefficients
+    ) -> Callable[[str], Tensor]:
+        return lambda name: rescaled(mask[name]) * self._changes.scaled(name, factors.of(name))
 
     def _adapt(self, mask: Mapping[str, Tensor]) -> None:
         if self._inner is None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import InputError, unknown
-from polytask.merging.learning.changes import detached
+from polytask.merging.learning.changes import check_finite, detached
 from polytask.merging.learning.experts import Experts, State
 
 __all__ = ["OwnLayers"]
@@ -46,7 +46,10 @@ class OwnLayers:
 
     def states(self) -> dict[str, dict[str, Tensor]]:
         """Task -> all names that are its own -> tensor."""
-        return {task: self._whole(detached(self.of(task))) for task in self._learned}
+        found = {task: detached(self.of(task)) for task in self._learned}
+        for layer in found.values():
+            check_finite(layer)
+        return {task: self._whole(layer) for task, layer in found.items()}
 
     def shares(self) -> dict[str, float]:
         """Task -> parameters of its layer as a share of those of the merged model."""

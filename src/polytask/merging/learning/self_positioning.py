@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from polytask.merging.learning.changes import Changes, detached
+from polytask.merging.learning.changes import Changes
 from polytask.merging.learning.checks import check_count, check_number, check_positive
 from polytask.merging.learning.experts import Experts
 from polytask.merging.learning.learned import Learned
@@ -42,7 +42,7 @@ def self_positioning(
 
     Raises:
         InputError: an option is out of its range, there are no batches, no model differs from the
-            base, or a loss is not finite.
+            base, or a loss or a number of the result is not finite.
     """
     check_count("steps", steps)
     check_positive("rate", rate)
@@ -51,12 +51,11 @@ def self_positioning(
     logits = nn.Parameter(torch.zeros(len(changes.tasks), device=changes.device))
     scale = nn.Parameter(torch.tensor(float(start), device=changes.device))
 
-    def merged() -> dict[str, Tensor]:
-        factors = scale * logits.softmax(0)
-        return changes.merged(lambda name: changes.scaled(name, factors))
+    def direction(name: str) -> Tensor:
+        return changes.scaled(name, scale * logits.softmax(0))
 
     optimizer = torch.optim.SGD([logits, scale], lr=rate)
-    losses = learn(experts, merged, loss, optimizer, steps=steps)
+    losses = learn(experts, lambda: changes.merged(direction), loss, optimizer, steps=steps)
     factors = (scale * logits.softmax(0)).tolist()
     table = {task: {"": round(f, 6)} for task, f in zip(changes.tasks, factors, strict=True)}
-    return Learned(detached(merged()), table, losses)
+    return Learned(changes.finished(direction), table, losses)

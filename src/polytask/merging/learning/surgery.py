@@ -114,6 +114,8 @@ def _bias_of(experts: Experts, state: State, task: str, correction: Correction) 
         features = experts.call(state, task, batch)
         total += float(_bias(experts, correction, features, task, batch)) * features.numel()
         count += features.numel()
+    if not count:
+        raise InputError(f"batches of task {task!r}: they are empty")
     return total / count
 
 

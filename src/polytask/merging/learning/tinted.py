@@ -9,9 +9,15 @@ from pathlib import Path
 from torch import Tensor
 
 from polytask.errors import unknown
-from polytask.files import verify, whole_folder, write_json
+from polytask.files import verify, write_json
 from polytask.merging.learning.experts import State
-from polytask.merging.learning.folders import read_state, read_states, write_state, write_states
+from polytask.merging.learning.folders import (
+    new_folder,
+    read_state,
+    read_states,
+    write_state,
+    write_states,
+)
 from polytask.merging.sources.locate import read_json
 
 __all__ = ["Tinted"]
@@ -48,13 +54,14 @@ class Tinted:
     def save(self, folder: str | Path) -> None:
         """Write ``tinted.json``, ``model.safetensors`` and ``layers.safetensors``, or nothing.
 
-        The second file is the shared model by itself, under its own names.
+        The folder is a new one. The second file is the shared model, under its own names.
 
         Raises:
+            InputError: the folder exists already.
             RunError: they cannot be written.
         """
         about = {"shares": self.shares, "coefficients": self.coefficients, "losses": self.losses}
-        with whole_folder(Path(folder)) as path:
+        with new_folder(folder) as path:
             write_state(path / "model.safetensors", self.shared)
             write_states(path / "layers.safetensors", self.own)
             write_json(path / "tinted.json", {"tasks": list(self.own), **about})

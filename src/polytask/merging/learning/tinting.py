@@ -83,8 +83,11 @@ def tinting(
     changes = Changes(experts)
     factors = Coefficients(changes, each="tensor", start=start, bounds=(0.0, 1.0))
 
+    def direction(name: str) -> Tensor:
+        return changes.scaled(name, factors.of(name))
+
     def merged() -> dict[str, Tensor]:
-        return changes.merged(lambda name: changes.scaled(name, factors.of(name)))
+        return changes.merged(direction)
 
     def loss(outputs: Tensor, task: str, batch: Any) -> Tensor:
         return imitation(outputs, experts.expert_outputs(task, batch), task, rows=rows)
@@ -92,4 +95,4 @@ def tinting(
     own = OwnLayers(experts, layers, detached(merged()))
     optimizer = torch.optim.Adam([*factors.parameters(), *own.parameters()], lr=rate)
     losses = learn(experts, merged, loss, optimizer, steps=steps, own=own.of)
-    return Tinted(detached(merged()), own.states(), own.shares(), factors.table(), losses)
+    return Tinted(changes.finished(direction), own.states(), own.shares(), factors.table(), losses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -58,10 +58,10 @@ def learn(
     streams = {task: experts.endless(task) for task in experts.batches}
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
     found = []
-    with experts.evaluating():
+    with experts.evaluating(), torch.enable_grad():
         for _ in range(steps):
             optimizer.zero_grad()
-            found.append(backward(experts, merged(), loss, streams, own=own))
+            found.append(backward(experts, merged(), loss, streams, own=own, learned=parameters))
             nn.utils.clip_grad_norm_(parameters, largest)
             optimizer.step()
             if schedule is not None:
@@ -76,6 +76,7 @@ def backward(
     streams: Mapping[str, Iterator[Any]],
     *,
     own: Own = _nothing,
+    learned: Sequence[Tensor] = (),
 ) -> float:
     """Add the gradients of the summed losses of all tasks to what a model is made of.
 
@@ -88,22 +89,44 @@ def backward(
         loss: of a task.
         streams: task -> its batches; one is taken of each.
         own: what tasks do not share.
+        learned: what else the losses may depend on. Gradients of nothing but these and what the
+            model is made of are computed.
 
     Returns:
         The sum of the losses.
 
     Raises:
-        InputError: a loss is no number, or not finite.
+        InputError: a loss is no number, or not finite, or does not depend on what is learned.
     """
     leaves = {n: value.detach().requires_grad_(value.requires_grad) for n, value in state.items()}
+    wanted = [*(leaf for leaf in leaves.values() if leaf.requires_grad), *learned]
     total = 0.0
     for task, stream in streams.items():
         batch = next(stream)
         value = loss(experts.call({**leaves, **own(task)}, task, batch), task, batch)
         if value.numel() != 1 or not bool(value.isfinite()):
             raise InputError(f"loss of task {task!r}: is no finite number: {value}")
-        value.backward()  # type: ignore[no-untyped-call]
+        _differentiate(value, wanted, task)
         total += float(value.detach())
     pairs = [(state[n], leaf.grad) for n, leaf in leaves.items() if leaf.grad is not None]
     torch.autograd.backward([made for made, _ in pairs], [grad for _, grad in pairs])
     return total
+
+
+def _differentiate(value: Tensor, wanted: Sequence[Tensor], task: str) -> None:
+    """Add the gradients of a loss to ``.grad`` of some tensors, and of nothing else.
+
+    Raises:
+        InputError: it depends on none of them.
+    """
+    gradients: Sequence[Tensor | None] = [None]
+    if value.requires_grad:
+        gradients = torch.autograd.grad(value, wanted, allow_unused=True)
+    if all(gradient is None for gradient in gradients):
+        raise InputError(
+            f"task {task!r}: its loss does not depend on the weights that are learned; outputs "
+            "must call the model that it is given, with gradients"
+        )
+    for tensor, gradient in zip(wanted, gradients, strict=True):
+        if gradient is not None:
+            tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import InputError, unknown
+from polytask.merging.engine.finite import all_finite
 from polytask.merging.engine.treatment import treatment
 from polytask.merging.statistics.running import Forward, call, checked, evaluating
 from polytask.merging.statistics.statistics import Statistics
@@ -83,8 +84,17 @@ def _terms(output: Any, labels: Labels, generator: torch.Generator) -> tuple[Ten
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         wanted = "a loss for each example" if dimensions == 1 else "logits, [examples, classes]"
         raise InputError(f"forward: expected {wanted}, got {found}")
+    if not output.requires_grad:
+        raise InputError("forward: what it returns has no gradient; call the model with gradients")
     if labels == "given":
         return output[:, None], torch.ones(len(output), 1)
+    if output.shape[1] < 2:
+        raise InputError(
+            "forward: one logit has no classes to take the mean over; give the losses of examples, "
+            "with labels='given'"
+        )
+    if not all_finite(output):
+        raise InputError("forward: logits are NaN or infinite")
     logs = output.log_softmax(-1)
     shares = logs.detach().double().exp().cpu()
     if labels == "sampled":

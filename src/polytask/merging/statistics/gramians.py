@@ -15,7 +15,7 @@ from polytask.errors import InputError
 from polytask.merging.statistics.running import Forward, call, checked, evaluating
 from polytask.merging.statistics.statistics import Statistics
 
-__all__ = ["Gramians", "Mask", "collect_gramians", "linear_layers"]
+__all__ = ["Gramians", "Mask", "collect_gramians", "fits_no_layer", "linear_layers"]
 
 CONV1D = "transformers.pytorch_utils.Conv1D"
 """A linear layer whose weight is ``[inputs, outputs]``."""
@@ -69,10 +69,7 @@ def collect_gramians(
             forward(model, batch)
             gramians.batches += 1
     if gramians.mask is not None and not gramians.masked:
-        raise InputError(
-            f"mask: its shape, {tuple(gramians.mask.shape)}, is that of the inputs of no layer "
-            "without their width"
-        )
+        raise fits_no_layer(gramians.mask)
     return gramians.statistics()
 
 
@@ -132,9 +129,16 @@ class Gramians:
         if self.mask is not None and self.mask.shape == inputs.shape[:-1]:
             rows, self.masked = inputs[self.mask.to(inputs.device).bool()], True
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-        product = rows.T @ rows
+        with torch.autocast(rows.device.type, enabled=False):
+            product = rows.T @ rows
         self._sums[name] = self._sums[name].add_(product) if name in self._sums else product
         self._counts[name] += len(rows)
+
+
+def fits_no_layer(mask: Tensor) -> InputError:
+    """What is wrong with a mask that no layer has inputs for."""
+    shape = tuple(mask.shape)
+    return InputError(f"mask: its shape, {shape}, is that of no layer's inputs without their width")
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Module]:

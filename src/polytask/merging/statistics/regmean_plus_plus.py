@@ -11,8 +11,12 @@ from polytask.errors import InputError, unknown
 from polytask.merging.learning.experts import Experts
 from polytask.merging.memory import merge_state_dicts
 from polytask.merging.place import layer_of
-from polytask.merging.statistics.gramians import Gramians, Mask, linear_layers
-from polytask.merging.statistics.statistics import Statistics
+from polytask.merging.statistics.gramians import (
+    Gramians,
+    Mask,
+    fits_no_layer,
+    linear_layers,
+)
 
 __all__ = ["regmean_plus_plus"]
 
@@ -65,16 +69,20 @@ def regmean_plus_plus(
     """
     experts.check_paired()
     models, layers, ties = list(experts.models.values()), linear_layers(experts.model), experts.ties
-    merged = merge_state_dicts("average", models=models)
+    merged, masked, last = merge_state_dicts("average", models=models), False, None
     for block in _numbered(experts.model) if blocks is None else blocks:
         names = _names(block, experts.base)
         parts = [{name: model[name] for name in names} for model in models]
         inside = {name: layers[name] for name in names if name in layers}
-        statistics = [
+        measured = [
             _measured(experts, task, merged | part, inside, mask)
             for task, part in zip(experts.models, parts, strict=True)
         ]
+        masked, last = masked or any(one.masked for one in measured), measured[-1].mask
+        statistics = [one.statistics() for one in measured]
         merged |= merge_state_dicts("regmean", models=parts, statistics=statistics, shrink=shrink)
+    if last is not None and not masked:
+        raise fits_no_layer(last)
     return {name: merged[ties.get(name, name)] for name in merged}
 
 
@@ -103,7 +111,7 @@ def _measured(
     state: Mapping[str, Tensor],
     layers: Mapping[str, nn.Module],
     mask: Mask | None,
-) -> Statistics:
+) -> Gramians:
     """What layers get on the batches of a task in a model of certain weights."""
     gramians, placed = Gramians(layers), experts.placed(state)
     with experts.evaluating(), gramians.measured():
@@ -111,4 +119,4 @@ def _measured(
             gramians.mask = None if mask is None else mask(batch)
             experts.call(placed, task, batch)
             gramians.batches += 1
-    return gramians.statistics()
+    return gramians
