@@ -55,9 +55,11 @@ def write_page(folder: Path, readme: Path, size: Size) -> None:
         f"Factors{_largest(results)} and thresholds are chosen on {size.validation} "
         "validation texts of each task. `bits` are those for each parameter and task, of 32; "
         "models and parts for each task need the name of the task when they predict. Methods that "
-        f"need texts see {size.batches * size.rows} training texts of each task and take "
-        f"{size.adaptation} steps, at other rates than their defaults: far fewer than in their "
-        "papers, so what they can reach is not shown.",
+        f"need texts see {size.batches * size.rows} training texts of each task (`fisher` "
+        f"{size.fisher}). Those that take steps take {size.adaptation}, AdaMerging, `concrete`, "
+        "`surgery` and `tinting` at other rates than their defaults: far fewer than in their "
+        "papers, so what they can reach is not shown. Not here are methods for two models or one, "
+        "and `defend`, which needs an attack.",
         "\n".join(f"| {' | '.join(row)} |" for row in (HEAD, ["---"] * len(HEAD), *rows)),
     ]
     readme.write_text("\n\n".join(lines) + "\n", encoding="utf-8")

@@ -60,8 +60,8 @@ SCALED: Mapping[str, dict[str, Any]] = {
 }
 """Methods that merge changes: their factor is chosen."""
 
-PLAIN = ("average", "geometric_median", "karcher", "multislerp")
-"""Methods that merge weights, and have nothing to choose."""
+PLAIN = ("average", "geometric_median", "karcher", "model_stock", "multislerp")
+"""Methods that have nothing to choose."""
 
 COMPRESSED = ("rounded", "int8", "bit_delta", "emr", "tall_mask", "tsv_c")
 
@@ -210,7 +210,10 @@ class Study:
         return [self._state(name) for name in self.names]
 
     def _plain(self, name: str) -> dict[str, Any]:
-        return self._single(merging.merge_state_dicts(name, models=self._models()), "weights")
+        needs_base = merging.METHODS.get(name).contract.needs_base
+        given = {"base": self._state("base")} if needs_base else {}
+        merged = merging.merge_state_dicts(name, models=self._models(), **given)
+        return self._single(merged, "weights")
 
     def _scaled(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         direction = merging.prepare_state_dicts(

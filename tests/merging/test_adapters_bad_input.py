@@ -285,3 +285,25 @@ def test_a_change_from_an_adapter(save: Save, tmp_path: Path) -> None:
     vector = TaskVector.from_models(adapter, base)
     with pytest.raises(InputError, match="a: is an adapter: a change has a model as base"):
         vector.apply(base, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("{}/base", False),
+        ("somebody/base", False),
+        (None, False),
+        ("somebody/other", True),
+        ("{}/other/base", True),
+    ],
+)
+def test_a_name_of_another_base_is_told(
+    named: str | None, told: bool, save: Save, tmp_path: Path
+) -> None:
+    base = save("base", random_model(0))
+    save("other/base", random_model(1))
+    name = None if named is None else named.format(tmp_path)
+    adapter = save_adapter(tmp_path / "a", factors(1, **LAYERS), base_model_name_or_path=name)
+    report = merge("task_arithmetic", base=base, models=[adapter], out=tmp_path / "out")
+    note = f"{adapter}: names {name!r} as its base, not {base}"
+    assert report.warnings == ([note] if told else [])

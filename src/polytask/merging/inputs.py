@@ -126,5 +126,20 @@ def _open_adapter(path: Path, base: Input, opened: Adapters) -> Input:
     if files not in opened:
         source = Adapter(location, base.source)
         contents, digest = (ContentHash(source.tensors),), source.config.digest()
-        opened[files] = Input((location,), source, contents, digest=digest)
+        notes = _other_base(path, source.config.values.get("base_model_name_or_path"), base)
+        opened[files] = Input((location,), source, contents, notes, digest=digest)
     return opened[files]
+
+
+def _other_base(path: Path, named: object, base: Input) -> tuple[str, ...]:
+    """A sentence on the base that an adapter names, if that is another one.
+
+    A name that is no path here may be that of the same model elsewhere: then its last part counts.
+    """
+    if not isinstance(named, str) or not named:
+        return ()
+    given = base.location.path.resolve()
+    same = (
+        Path(named).resolve() == given if Path(named).exists() else Path(named).name == given.name
+    )
+    return () if same else (f"{path}: names {named!r} as its base, not {base.location.path}",)
