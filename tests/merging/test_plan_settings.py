@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from polytask.errors import InputError
-from polytask.merging import METHODS
+from polytask.merging import METHODS, AlongDepth, ByName, BySlice, Plan
+from polytask.merging.methods.linear import Linear
 from polytask.merging.plans.file import read_plan
 
 TWO = "models: [{model: a, parameters: {weight: 0.3}}, {model: b}]\n"
@@ -47,6 +48,15 @@ PLANS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "arcee_fusion": (START + ONE, {}),
     "nearswap": (START + ONE + "parameters: {t: 0.01}", {"t": 0.01}),
     "geometric_median": (TWO, {"weights": [0.3, 1.0]}),
+    "ram": (
+        START + ONE + "parameters: {epsilon: 1e-4, r: 0.1, alpha: 0.3, lambda: 0.5}",
+        {"threshold": 1e-4, "strength": 0.1, "most_shared": 0.3, "scale": 0.5},
+    ),
+    "pcb": (START + ONE + "parameters: {density: 0.2}", {"density": [0.2]}),
+    "tsv_m": (START + ONE, {}),
+    "iso_c": (START + ONE + "parameters: {lambda: [1.0, 0.5]}", {"scale": AlongDepth((1.0, 0.5))}),
+    "iso_cts": (START + ONE, {}),
+    "wudi": (START + ONE + "parameters: {steps: 7, rate: 1e-4}", {"steps": 7, "rate": 1e-4}),
 }
 
 
@@ -59,7 +69,22 @@ def test_a_plan_gives_the_method(name: str, tmp_path: Path) -> None:
     assert plan.base == (tmp_path / "c" if START in text else None)
 
 
+DEFAULTS = {
+    "nuslerp": TWO + "parameters: {nuslerp_flatten: true, nuslerp_row_wise: false}",
+    "model_stock": START + "models: [{model: a}, {model: b}]\nparameters: {filter_wise: false}",
+    "multislerp": TWO + "parameters: {eps: 1e-8}",
+    "task_arithmetic": START + "models: [{model: a, parameters: {density: 1.0}}]",
+}
+
+
+@pytest.mark.parametrize("name", list(DEFAULTS))
+def test_defaults_that_are_spelled_out_are_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(f"merge_method: {name}\n{DEFAULTS[name]}\n")
+    assert type(read_plan(tmp_path / "plan.yaml").method) is METHODS.get(name)
+
+
 WRONG = {
+    "wudi": (START + ONE + "parameters: {steps: 1.5}", "steps: must be an integer"),
     "nearswap": (START + ONE, "nearswap needs the parameter t"),
     "sce": (START + "models: [{model: a, parameters: {density: 0.5}}]", "parameter 'density'"),
     "model_stock": (START + ONE + "parameters: {filter_wise: true}", "parameter 'filter_wise'"),
@@ -74,3 +99,16 @@ def test_what_a_method_does_not_have_is_refused(name: str, tmp_path: Path) -> No
     (tmp_path / "plan.yaml").write_text(f"merge_method: {name}\n{text}\n")
     with pytest.raises(InputError, match=message):
         read_plan(tmp_path / "plan.yaml")
+
+
+def test_what_depends_on_depth_name_or_slice_is_recorded_as_such() -> None:
+    values = {
+        AlongDepth((1.0, 0.5)): {"along_depth": [1.0, 0.5]},
+        BySlice((1.0, 0.5)): {"by_slice": [1.0, 0.5]},
+        ByName((("mlp", AlongDepth((1.0, 0.0))), (None, 0.5))): {
+            "by_name": [["mlp", {"along_depth": [1.0, 0.0]}], [None, 0.5]]
+        },
+    }
+    for value, described in values.items():
+        plan = Plan(method=Linear(weights=[value, 1.0]), models=(Path("a"), Path("b")))
+        assert plan.to_json()["options"]["weights"] == [described, 1.0]

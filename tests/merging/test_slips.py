@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,20 @@ from tests.merging.conftest import Save, trained
 from torch import nn
 
 from polytask.errors import InputError
-from polytask.merging import TaskVector, compress, merge, merge_state_dicts, prepare_state_dicts
+from polytask.merging import (
+    Contract,
+    Delta,
+    DeltaMethod,
+    Method,
+    Place,
+    TaskVector,
+    WeightMethod,
+    Weights,
+    compress,
+    merge,
+    merge_state_dicts,
+    prepare_state_dicts,
+)
 
 BASE, (A, B) = trained(2)
 
@@ -105,6 +120,58 @@ def test_compressed(models: Any, message: str, tmp_path: Path) -> None:
         compress("int8", base="base", models=models, out=tmp_path / "out")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference(WeightMethod):
+    """A change where weights are promised."""
+
+    contract = Contract(needs_base=False)
+
+    def combine(self, models: Sequence[Weights], at: Place) -> Weights:
+        return models[0] - models[1]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short(DeltaMethod):
+    """One number for a whole piece."""
+
+    contract = Contract(needs_base=True)
+
+    def prepare(self, base: Weights, deltas: Sequence[Delta], at: Place) -> Delta:
+        return Delta(deltas[0].values[:1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Same(DeltaMethod):
+    """Weights where a change is promised."""
+
+    contract = Contract(needs_base=True)
+
+    def prepare(self, base: Weights, deltas: Sequence[Delta], at: Place) -> Delta:
+        return base  # type: ignore[return-value]
+
+
+class Bare(DeltaMethod):
+    """Says nothing of what it needs."""
+
+    def prepare(self, base: Weights, deltas: Sequence[Delta], at: Place) -> Delta:
+        return deltas[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Difference(), r"Difference.combine: returned Delta, expected Weights"),
+        (Short(), r"Short.prepare: returned values of shape \[1\] for a piece of 320"),
+        (Same(scale=0.5), r"Same.prepare: returned Weights, expected Delta"),
+        (Bare(), r"Bare: needs a contract"),
+    ],
+)
+def test_own_methods_that_return_something_else(method: Method, message: str) -> None:
+    base = {} if isinstance(method, WeightMethod) else {"base": BASE}
+    with pytest.raises(InputError, match=message):
+        merge_state_dicts(method, models=[A, B], **base)
+
+
 def test_task_vectors_are_numbers_to_sum(save: Save, tmp_path: Path) -> None:
     paths = [save(name, model) for name, model in (("base", BASE), ("a", A), ("b", B))]
     vectors = [TaskVector.from_models(paths[0], path) for path in paths[1:]]
@@ -114,6 +181,7 @@ def test_task_vectors_are_numbers_to_sum(save: Save, tmp_path: Path) -> None:
         (lambda: vectors[0] * float("nan"), "factor: must be finite"),
         (lambda: vectors[0] / 0, "cannot be divided by 0"),
         (lambda: 1 + vectors[0], "only a task vector can be added to one, not int"),
+        (lambda: vectors[0].apply(paths[0], out=tmp_path / "o", foo=1), "unknown option 'foo'"),
         (lambda: TaskVector.from_models(BASE, A), "model: expected a path, got dict"),  # type: ignore[arg-type]
     ):
         with pytest.raises(InputError, match=message):

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import save_file
 from tests.cli.conftest import Command
+from tests.merging.conftest import Save, random_model
 from tests.merging.test_invariants import same
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
@@ -205,3 +207,24 @@ def test_what_is_not_merged_is_named(saved: Callable[..., list[Any]]) -> None:
     same_counts = merge("linear", models=["a", "a"], out="again")
     assert set(same_counts.copied) == counts
     assert not same_counts.from_reference
+
+
+def test_what_lies_behind_an_encoder_is_copied(save: Save, tmp_path: Path) -> None:
+    """As the sentence-transformers library writes it; weights there are not those of the model."""
+    base = save("base", random_model(0))
+    parts = [{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}, {"path": "../other"}]
+    (base / "modules.json").write_text(json.dumps(parts))
+    for name in ("1_Pooling", "2_Dense", "additional_chat_templates", "checkpoint-1"):
+        (base / name).mkdir()
+        (base / name / "config.json").write_text(json.dumps({"of": name}))
+    (base / "additional_chat_templates/tools.jinja").write_text("{{ tools }}")
+    save_file({"linear.weight": torch.ones(2, 2)}, base / "2_Dense/model.safetensors")
+    report = merge("average", models=[base, save("a", random_model(1))], out=tmp_path / "out")
+    found = {str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.j*")}
+    assert {name for name in found if "/" in name} == {
+        "1_Pooling/config.json",
+        "2_Dense/config.json",
+        "additional_chat_templates/config.json",
+        "additional_chat_templates/tools.jinja",
+    }
+    assert report.warnings == [f"{base}/2_Dense: its weights are not merged and are left out"]

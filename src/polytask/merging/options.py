@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from polytask.errors import InputError, unknown
+from polytask.merging.contract import Contract
 from polytask.merging.method import Method
 from polytask.merging.methods import METHODS
 from polytask.merging.settings import check_alone
@@ -36,6 +37,8 @@ def made_of(methods: Registry[T], method: str | T, options: Mapping[str, Any]) -
     if not isinstance(method, str):
         if not isinstance(method, Method):
             raise InputError(f"method: expected a name, or a method, got {method!r}")
+        if not isinstance(getattr(method, "contract", None), Contract):
+            raise InputError(f"{type(method).__name__}: needs a contract, of class Contract")
         if options:
             raise unknown("option", next(iter(options)), [], where=type(method).__name__)
         return method

@@ -17,7 +17,7 @@ from polytask.merging.layers.stack import Stack
 from polytask.merging.method import Method
 from polytask.merging.methods import METHODS
 from polytask.merging.options import check_inputs
-from polytask.merging.settings import check_count
+from polytask.merging.settings import check_count, described_setting
 from polytask.merging.sources.locate import is_change
 from polytask.merging.tokens.rows import TokenRow
 from polytask.merging.tokens.tokenizers import TokenizerChoice, check_tokenizer_choice
@@ -121,7 +121,7 @@ class Plan:
 def _described(method: Method) -> dict[str, Any]:
     """Its name under ``type``, and all options; a method among them likewise."""
     options = {
-        name: _described(value) if isinstance(value, Method) else plain(value)
+        name: _described(value) if isinstance(value, Method) else described_setting(value)
         for name, value in vars(method).items()
     }
     return {"type": METHODS.spec(method)["type"], **options}

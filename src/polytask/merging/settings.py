@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from polytask.errors import InputError
 from polytask.merging.place import Place
@@ -23,6 +24,7 @@ __all__ = [
     "check_positive",
     "check_shares",
     "check_switches",
+    "described_setting",
     "for_models",
     "for_tensor",
     "is_constant",
@@ -104,6 +106,19 @@ def is_constant(setting: PerModel) -> bool:
     if isinstance(setting, Sequence):
         return all(map(is_constant, setting))
     return not isinstance(setting, AlongDepth | ByName | BySlice)
+
+
+def described_setting(value: Any) -> Any:
+    """An option as JSON can hold it; what depends on depth, name or slice says so."""
+    if isinstance(value, AlongDepth):
+        return {"along_depth": list(value.values)}
+    if isinstance(value, BySlice):
+        return {"by_slice": [described_setting(part) for part in value.values]}
+    if isinstance(value, ByName):
+        return {"by_name": [[part, described_setting(of)] for part, of in value.rules]}
+    if isinstance(value, list | tuple):
+        return [described_setting(part) for part in value]
+    return value
 
 
 def check_finite(name: str, setting: PerModel) -> None:

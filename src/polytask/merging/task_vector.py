@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from polytask.errors import InputError
+from polytask.errors import InputError, unknown
 from polytask.merging.given import as_path
 from polytask.merging.methods.task_arithmetic import TaskArithmetic
 from polytask.merging.plan import Change, Plan
@@ -15,6 +15,9 @@ from polytask.merging.run import run_plan
 from polytask.merging.settings import check_finite
 
 __all__ = ["TaskVector"]
+
+STORING = ("dtype", "rounding", "seed", "tokenizer", "tokens", "shard_size", "heads")
+"""What may be said of how the result is stored."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,15 @@ class TaskVector:
             base: the model that is changed; it need not be the one that the changes start from.
             out: the new folder.
             threads: how many; as many as processors by default.
-            storing: dtype, rounding, seed, tokenizer and shard_size, as in `Plan`.
+            storing: dtype, rounding, seed, tokenizer, tokens, shard_size and heads, as in `Plan`.
 
         Raises:
             InputError: as `merge`.
             RunError: as `merge`.
         """
+        for name in storing:
+            if name not in STORING:
+                raise unknown("option", name, STORING, where="apply")
         start = as_path("base", base)
         plan = Plan(
             method=TaskArithmetic(weights=[number for number, _ in self.terms]),

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tests.merging.adapters import factors, save_adapter
 from tests.merging.conftest import Model, Save, save, trained
 from torch import Tensor
 
@@ -405,3 +406,13 @@ def test_a_name_that_a_file_has(stored: Stored, tmp_path: Path) -> None:
     models = {"vectors.json": stored.paths[NAMES[0]]}
     with pytest.raises(InputError, match=r"'vectors.json': cannot be the name of a model"):
         compress("emr", base=stored.folder, models=models, out=tmp_path / "x")
+
+
+def test_heads_of_adapters_are_told_to_be_left_out(save: Save, tmp_path: Path) -> None:
+    base, _ = trained(1)
+    adapter = save_adapter(
+        tmp_path / "a", factors(1, layers_0=(24, 8)), whole={"score.weight": torch.ones(2, 8)}
+    )
+    report = compress("int8", base=save("base", base), models={"a": adapter}, out=tmp_path / "out")
+    told = f"{adapter}: what it has and the base has not is left out: score.weight"
+    assert report.notes == [told]

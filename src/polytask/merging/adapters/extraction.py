@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from polytask.construct import plain
 from polytask.errors import InputError, unknown
-from polytask.merging.adapters.extraction_layout import find_targets, whole_tensors
+from polytask.merging.adapters.extraction_layout import find_targets, saved_modules, whole_tensors
 from polytask.merging.adapters.output import AdapterOutput, joined_change
 from polytask.merging.adapters.peft_config import config_of_ranks
 from polytask.merging.adapters.truncation import rank_of_energy, squared_norm
@@ -141,7 +141,7 @@ def _output(prepared: Prepared, asked: Extraction, base: Path, threads: Threads)
         ranks=ranks,
         heads={},
         precision=Precision(dtype, "nearest", prepared.plan.seed),
-        config=_config(asked, targets, ranks, base),
+        config=_config(asked, targets, ranks, base, saved_modules(whole, names, asked.bias)),
         left_out=left_out,
     )
 
@@ -169,11 +169,15 @@ def _ranks(
 
 
 def _config(
-    asked: Extraction, targets: Mapping[str, Target], ranks: Mapping[str, int], base: Path
+    asked: Extraction,
+    targets: Mapping[str, Target],
+    ranks: Mapping[str, int],
+    base: Path,
+    saved: Sequence[str],
 ) -> dict[str, Any]:
     modules = {target.module: ranks[name] for name, target in targets.items()}
     return {
         **config_of_ranks(modules, base=str(base), fan_in_fan_out=asked.fan_in_fan_out),
-        "modules_to_save": list(asked.modules_to_save) or None,
+        "modules_to_save": list(saved) or None,
         "bias": asked.bias,
     }

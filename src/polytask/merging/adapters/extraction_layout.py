@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from polytask.errors import unknown
+from polytask.errors import InputError, unknown
 from polytask.merging.engine.embeddings import is_embedding
 from polytask.merging.sources.adapter_file import PREFIX, Factors
 from polytask.merging.sources.adapter_layout import Target
 
-__all__ = ["find_targets", "whole_tensors"]
+__all__ = ["find_targets", "saved_modules", "whole_tensors"]
 
 DOUBTFUL = ("embed", "lm_head")
 """Parts of names of matrices that may be no linear layers, or share their weights with one that is
@@ -98,6 +98,34 @@ def whole_tensors(
             under = ".base_layer" * (module in factored)
             found[name] = f"{PREFIX}{module}{under}.{name.rpartition('.')[2]}"
     return found
+
+
+def saved_modules(whole: Mapping[str, str], names: Sequence[str], bias: str) -> list[str]:
+    """The full names of the modules that are kept whole.
+
+    Args:
+        whole: tensor -> its name in the file.
+        names: of all tensors.
+        bias: ``all`` keeps biases of other modules, too.
+
+    Raises:
+        InputError: peft would take a name for that of another module, too.
+    """
+    parts: dict[str, set[str]] = {}
+    for name in names:
+        module, _, part = name.rpartition(".")
+        parts.setdefault(module, set()).add(part)
+    alone = {"bias"} if bias == "all" else set()
+    saved = [
+        module
+        for module, held in parts.items()
+        if held != alone and all(f"{module}.{part}" in whole for part in held)
+    ]
+    for module in saved:
+        other = next((m for m in parts if m.endswith(module) and m not in saved), None)
+        if other is not None:
+            raise InputError(f"modules_to_save: peft would take {other!r} for {module!r}, too")
+    return saved
 
 
 def _ends(module: str, names: Sequence[str]) -> bool:

@@ -25,6 +25,8 @@ from polytask.merging.given import as_path
 from polytask.merging.options import made_of
 from polytask.merging.output.writer import Writer
 from polytask.merging.plan import Plan
+from polytask.merging.report import listed
+from polytask.merging.sources.adapter import Adapter
 from polytask.merging.sources.header import NAMES
 
 __all__ = ["CompressionReport", "compress"]
@@ -107,7 +109,7 @@ def compress(
             parameters=sum(tensor.item.group.size for tensor in tensors),
             bytes=(folder / "vectors.safetensors").stat().st_size,
             lost=dict(zip(names, lost, strict=True)),
-            notes=prepared.notes,
+            notes=[*prepared.notes, *_without_heads(prepared)],
         )
         write_json(folder / "vectors.json", _about(report, chosen, prepared, tensors))
     for note in report.notes:
@@ -136,6 +138,16 @@ def _write(
         writer.close()
     shares: list[float] = torch.where(change > 0, (error / change).sqrt(), 0.0).tolist()
     return shares
+
+
+def _without_heads(prepared: Prepared) -> list[str]:
+    """A sentence for each adapter with tensors that the base does not have."""
+    adapters = [model.source for model in prepared.inputs if isinstance(model.source, Adapter)]
+    return [
+        f"{one.label}: what it has and the base has not is left out: {listed([*one.layout.heads])}"
+        for one in adapters
+        if one.layout.heads
+    ]
 
 
 def _about(

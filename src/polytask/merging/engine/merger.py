@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ from polytask.merging.statistics.checks import check_statistics
 from polytask.merging.statistics.opened import OpenStatistics
 
 __all__ = ["Item", "Merged", "Merger"]
+
+K = TypeVar("K", Weights, Delta)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,8 @@ class Merger:
             return Merged(values, None if isinstance(self.base, Zeros) else base.values)
         assert isinstance(self.method, WeightMethod)
         models = item.group.weights(start, stop)
-        values = self.method.combine(models, replace(place, start=start)).values
+        made = self.method.combine(models, replace(place, start=start))
+        values = _checked(made, Weights, stop - start, self.method, "combine").values
         if is_variance(item.group.name) and bool((values < 0).any()):
             raise _negative(item.group.name)
         if self.base is None:
@@ -150,7 +153,8 @@ class Merger:
             return base, self._mean_statistics(group, place, base, start, stop) - base
         assert isinstance(method, DeltaMethod)
         at = replace(place, start=start)
-        return base, method.prepare(base, group.deltas(base, start, stop), at)
+        made = method.prepare(base, group.deltas(base, start, stop), at)
+        return base, _checked(made, Delta, stop - start, method, "prepare")
 
     def _mean_statistics(
         self, group: Group, place: Place, base: Weights, start: int, stop: int
@@ -230,6 +234,21 @@ class Merger:
         if found == "copy" or changed or isinstance(self.method, WeightMethod):
             return found
         return "unchanged"
+
+
+def _checked(made: K, kind: type[K], size: int, method: Method, step: str) -> K:
+    """What a method made of a piece.
+
+    Raises:
+        InputError: it is of another kind or length.
+    """
+    where = f"{type(method).__name__}.{step}"
+    if not isinstance(made, kind):
+        raise InputError(f"{where}: returned {type(made).__name__}, expected {kind.__name__}")
+    if made.values.shape != (size,):
+        found = list(made.values.shape)
+        raise InputError(f"{where}: returned values of shape {found} for a piece of {size}")
+    return made
 
 
 def _negative(name: str) -> InputError:

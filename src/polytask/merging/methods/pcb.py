@@ -27,7 +27,7 @@ __all__ = ["PCB"]
 
 CLIPPED = 1e-4
 """Share of the largest, and of the smallest, magnitudes that are moved to the next one, as in the
-authors' code."""
+authors' code; but its count of the largest is rounded up where it is no whole number."""
 
 TINY = 1e-12
 """Least sum of weights that is divided by, as in the authors' code."""
@@ -64,7 +64,8 @@ class PCB(DeltaMethod):
     Of |tau_k| the smallest and the largest 0.01% are moved to the next one first.
 
     Source: Du et al., "Parameter Competition Balancing for Model Merging", 2024, as the authors'
-    ``pcb-merging.py`` has it. The paper has softmax in the place of exp and, over each pair of
+    ``pcb-merging.py`` has it; where 0.01% are no whole number, that moves one more of the largest,
+    which matters in small models. The paper has softmax in the place of exp and, over each pair of
     models, of tanh. Their scripts have other variants, with factors for each model that are
     searched on validation data, and 1.2 for ``scale`` otherwise.
 

@@ -42,7 +42,7 @@ class WUDI(MatrixMethod):
 
     Source: Cheng et al., "Whoever Started the Interference Should End It: Guiding Data-Free Model
     Merging via Task Vectors", 2025 (WUDI-Merging), which needs no ``scale``. The authors' code for
-    vision divides by |tau_k| instead of its square, and the one for language uses a rate of 2e-5.
+    language uses a rate of 2e-5.
 
     The gradient of the loss is computed as 2 (tau S - C), where S = sum_k tau_k^T tau_k / |tau_k|^2
     and C = sum_k tau_k tau_k^T tau_k / |tau_k|^2: a step takes as long for many models as for two.

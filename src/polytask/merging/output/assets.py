@@ -19,6 +19,9 @@ __all__ = ["NESTED", "check_assets", "copy_assets", "read_config", "vocabulary_s
 COPIED = ("*.json", "*.jinja", "*.txt", "*.model", "*.vocab")
 """Names of files that a merged model takes over from the base or the first model."""
 
+FOLDERS = ("assets", "additional_chat_templates")
+"""Folders that it takes over as a whole."""
+
 LEFT_OUT = (
     "*.safetensors.index.json",
     "*.bin.index.json",
@@ -73,10 +76,26 @@ def check_assets(
     for other in others:
         _check_descriptions(reference, other)
     return [
-        f"config.json of {other.path} differs at {key}; that of {reference.path} is kept"
-        for other in others
-        for key in _differences(config, read_config(other))
-        if key not in changed
+        *_left(reference),
+        *(
+            f"config.json of {other.path} differs at {key}; that of {reference.path} is kept"
+            for other in others
+            for key in _differences(config, read_config(other))
+            if key not in changed
+        ),
+    ]
+
+
+def _left(reference: Location) -> list[str]:
+    """A sentence for each folder of a module behind the model whose weights are left out."""
+    if reference.layout == "file":
+        return []
+    parts = [reference.folder / name for name in _parts(reference.folder)]
+    weights = ("*.safetensors", "*.bin")
+    return [
+        f"{part}: its weights are not merged and are left out"
+        for part in parts
+        if part != reference.folder and any(file for glob in weights for file in part.glob(glob))
     ]
 
 
@@ -140,7 +159,18 @@ def _assets(folder: Path) -> Iterator[Path]:
         for file in sorted(folder.glob(pattern)):
             if file.is_file() and not any(file.match(left_out) for left_out in LEFT_OUT):
                 yield file
-    yield from sorted(file for file in (folder / "assets").rglob("*") if file.is_file())
+    for name in FOLDERS:
+        yield from sorted(file for file in (folder / name).rglob("*") if file.is_file())
+    for name in _parts(folder):
+        yield from sorted(file for file in (folder / name).glob("*.json") if file.is_file())
+
+
+def _parts(folder: Path) -> list[str]:
+    """The folders of modules of the sentence-transformers library behind the model."""
+    file = folder / "modules.json"
+    found = read_json(file) if file.is_file() else []
+    paths = [part.get("path") for part in found if isinstance(part, dict)]
+    return [path for path in paths if isinstance(path, str) and Path(path).name == path]
 
 
 def read_config(location: Location) -> dict[str, Any]:

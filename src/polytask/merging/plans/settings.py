@@ -18,7 +18,15 @@ OWN = {"weight": "weights", "density": "density", "gamma": "outliers", "epsilon"
 SHARED = {"lambda": "scale", "t": "t", "select_topk": "density"}
 """Parameter of the whole plan with a number for each tensor -> our option."""
 
-NUMBERS = {"tol": "tolerance", "max_iter": "iterations", "floor": "floor", "shrink": "shrink"}
+NUMBERS = {
+    "tol": "tolerance",
+    "max_iter": "iterations",
+    "floor": "floor",
+    "shrink": "shrink",
+    "epsilon": "threshold",
+    "r": "strength",
+    "alpha": "most_shared",
+}
 """Parameter of the whole plan that is one number for all tensors -> our option."""
 
 SWITCHES = {"normalize": "normalise", "normalize_weights": "normalise", "rescale": "rescale"}
@@ -26,6 +34,17 @@ SWITCHES = {"normalize": "normalise", "normalize_weights": "normalise", "rescale
 
 WITHOUT_EFFECT = {"int8_mask"}
 """Parameters that say how mergekit computes, not what."""
+
+ONLY: Mapping[str, Mapping[str, Any]] = {
+    "nuslerp": {"nuslerp_flatten": True, "nuslerp_row_wise": False},
+    "model_stock": {"filter_wise": False},
+    "multislerp": {"eps": 1e-8},
+    "task_arithmetic": {"density": 1.0},
+}
+"""Method -> parameters that mergekit has and we do not, and the value that is the same without."""
+
+NAMED = {*OWN.values(), *SHARED.values(), *NUMBERS.values(), *SWITCHES.values()}
+"""Our options that have a name of mergekit's; others have their own in a plan."""
 
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "average": {},
@@ -51,6 +70,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "della_linear": {"density": 1.0, "spread": 0.15, "rescale": True},
     "fisher": {},
     "regmean": {},
+    "ram": {},
+    "pcb": {},
+    "tsv_m": {},
+    "iso_c": {},
+    "iso_cts": {},
+    "wudi": {},
 }
 """Methods that a plan can name, with mergekit's defaults where it has the method."""
 
@@ -88,9 +113,14 @@ def method_options(
             options[option] = shared[name]
     for name, option in NUMBERS.items():
         if option in fields and name in shared:
-            number = _number(shared[name], f"{where}: {name}")
-            whole = fields[option] == "int" and number.is_integer()
-            options[option] = int(number) if whole else number
+            options[option] = _count(shared[name], fields[option], f"{where}: {name}")
+    for name in (n for n in shared if n in _own_options(fields)):
+        if fields[name] == "bool":
+            options[name] = shared[name]
+        elif fields[name] == "Setting":
+            options[name] = _setting([shared[name]], None, f"{where}: {name}")
+        else:
+            options[name] = _count(shared[name], fields[name], f"{where}: {name}")
     if "trim" in shared:
         options["trim"] = shared["trim"]
     if method in ("slerp", "nearswap") and "t" not in options:
@@ -109,9 +139,12 @@ def _check_names(
     known = {name for name, option in OWN.items() if fields.get(option) == "PerModel"}
     known |= {name for name, option in SHARED.items() if fields.get(option) == "Setting"}
     known |= {name for name, option in {**NUMBERS, "trim": "trim"}.items() if option in fields}
-    known |= {*SWITCHES, *WITHOUT_EFFECT}
+    known |= {*SWITCHES, *WITHOUT_EFFECT, *_own_options(fields)}
+    only = ONLY.get(method, {})
     for parameters in (shared, *own):
-        for name in parameters:
+        for name, value in parameters.items():
+            if name in only and _is(value, only[name], f"{where}: {name}"):
+                continue
             if name not in known:
                 raise unknown("parameter", name, known, where=f"{where}: {method}")
             if parameters is not shared and name not in OWN:
@@ -121,6 +154,17 @@ def _check_names(
             raise InputError(f"{where}: {name}: expected true or false, got {shared[name]!r}")
         if shared.get(name) and option not in fields:
             raise InputError(f"{where}: {method} has no {name}: leave it out or set it to false")
+
+
+def _is(value: Any, default: Any, where: str) -> bool:
+    """Whether a value is a default; YAML takes 1e-8 for a text."""
+    return value is default if isinstance(default, bool) else _number(value, where) == default
+
+
+def _own_options(fields: Mapping[str, Any]) -> set[str]:
+    """Options of a method that a plan gives by our name."""
+    kinds = ("Setting", "float", "int", "bool")
+    return {name for name, kind in fields.items() if kind in kinds and name not in NAMED}
 
 
 def _setting(levels: Sequence[Any], default: float | None, where: str) -> Setting:
@@ -167,3 +211,9 @@ def _number(value: Any, where: str) -> float:
         return float(value)  # YAML takes 1e-3 for a text
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected a number, got {value!r}") from error
+
+
+def _count(value: Any, kind: object, where: str) -> float:
+    """A number; a whole one where the option is an integer, if it is one."""
+    number = _number(value, where)
+    return int(number) if kind == "int" and number.is_integer() else number
