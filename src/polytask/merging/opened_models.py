@@ -33,6 +33,7 @@ class Input:
         digest: hash of what the configuration of an adapter says about its change.
         config: keys of the first ``config.json`` with other values: other layers, other tokens.
         tokenizer: of the result, if it is not that of the first model.
+        description: ``model.json`` of the result, if it is not that of the first model.
     """
 
     locations: tuple[Location, ...]
@@ -42,6 +43,7 @@ class Input:
     digest: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: NewTokenizer | None = None
+    description: Mapping[str, Any] | None = None
 
     @property
     def location(self) -> Location:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from polytask.errors import InputError
-from polytask.merging.adapters.heads import choose_heads
+from polytask.merging.adapters.heads import choose_heads, heads_of
 from polytask.merging.adapters.output import AdapterOutput
 from polytask.merging.adapters.peft_config import peft_config
 from polytask.merging.adapters.union import union_of
@@ -40,7 +40,7 @@ def run_plan(plan: Plan, *, out: Path, threads: int | None = None) -> Report:
         InputError: as `merge`.
         RunError: as `merge`.
     """
-    prepared = prepare(plan, out)
+    prepared = prepare(plan, out, other_tasks=plan.adapter_rank is None)
     return finish(prepared, _output(prepared), out, Threads(threads))
 
 
@@ -79,7 +79,8 @@ def _output(prepared: Prepared) -> Output:
     """What is written: a model, or an adapter."""
     plan, inputs, merger = prepared.plan, prepared.inputs, prepared.merger
     adapters = [model.source for model in inputs if isinstance(model.source, Adapter)]
-    heads = choose_heads(adapters, plan.heads)
+    brought = [pair for adapter in adapters for pair in heads_of(adapter)]
+    heads = choose_heads([*brought, *prepared.heads], plan.heads)
     dtype = None if plan.dtype is None else check_dtype(plan.dtype)
     precision = Precision(dtype, plan.rounding, plan.seed)
     if plan.adapter_rank is None:

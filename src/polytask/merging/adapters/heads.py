@@ -1,8 +1,8 @@
-"""Heads that adapters bring and their base does not have: kept as they are."""
+"""Heads that only some inputs bring, adapters or models of other tasks: kept as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,7 +15,7 @@ from polytask.merging.engine.rounding import rounded, rounding_key
 from polytask.merging.engine.stream import Precision
 from polytask.merging.output.writer import Writer
 from polytask.merging.sources.adapter import Adapter
-from polytask.merging.sources.base import Entry
+from polytask.merging.sources.base import Entry, Source
 
 __all__ = [
     "Head",
@@ -23,32 +23,33 @@ __all__ = [
     "check_head_choice",
     "choose_heads",
     "entries_of_heads",
+    "heads_of",
     "write_heads",
 ]
 
 HeadChoice = Literal["same", "first", "skip"]
-"""``same``: adapters that bring the same head must bring the same values. ``first``: that of the
-first adapter is kept. ``skip``: heads are left out."""
+"""``same``: inputs that bring the same head must bring the same values. ``first``: that of the
+first one is kept. ``skip``: heads are left out."""
 
 CHOICES = ("same", "first", "skip")
 
 
 @dataclass(frozen=True)
 class Head:
-    """A tensor that an adapter brings.
+    """A tensor that an input brings.
 
     Args:
-        adapter: that brings it.
-        key: its name in the file of the adapter.
+        source: that has it.
+        key: its name there.
     """
 
-    adapter: Adapter
+    source: Source
     key: str
 
     @property
     def entry(self) -> Entry:
         """What the tensor is."""
-        return self.adapter.tensors.entries[self.key]
+        return self.source.entries[self.key]
 
 
 def check_head_choice(name: str) -> None:
@@ -61,23 +62,26 @@ def check_head_choice(name: str) -> None:
         raise unknown("heads", name, CHOICES)
 
 
-def choose_heads(adapters: Sequence[Adapter], choice: HeadChoice) -> dict[str, Head]:
+def heads_of(adapter: Adapter) -> list[tuple[str, Head]]:
+    """Name and tensor of all that an adapter brings and its base does not have."""
+    return [(name, Head(adapter.tensors, key)) for name, key in adapter.layout.heads.items()]
+
+
+def choose_heads(heads: Iterable[tuple[str, Head]], choice: HeadChoice) -> dict[str, Head]:
     """The heads that the result gets: name -> where it is.
 
     Raises:
-        InputError: adapters bring different heads of one name, and the choice is ``same``.
+        InputError: inputs bring different heads of one name, and the choice is ``same``.
     """
     chosen: dict[str, Head] = {}
-    for adapter in adapters if choice != "skip" else ():
-        for name, key in adapter.layout.heads.items():
-            head = Head(adapter, key)
-            first = chosen.setdefault(name, head)
-            if choice == "same" and not _equal(first, head):
-                raise InputError(
-                    f"{name!r} is not in the base, and {first.adapter.label} and {adapter.label} "
-                    "bring different ones: heads='first' keeps that of the first adapter, 'skip' "
-                    "leaves all out (--heads first, --heads skip)"
-                )
+    for name, head in heads if choice != "skip" else ():
+        first = chosen.setdefault(name, head)
+        if choice == "same" and not _equal(first, head):
+            raise InputError(
+                f"{name!r} is not merged, and {first.source.label} and {head.source.label} bring "
+                "different ones: heads='first' keeps that of the first one, 'skip' leaves all out "
+                "(--heads first, --heads skip)"
+            )
     return chosen
 
 
@@ -98,10 +102,10 @@ def write_heads(heads: Mapping[str, Head], writer: Writer, precision: Precision)
     """
     for name, head in heads.items():
         for start, stop in pieces(head.entry.size):
-            values = head.adapter.tensors.read(head.key, start, stop)
+            values = head.source.read(head.key, start, stop)
             if values.is_floating_point() and not all_finite(values):
                 raise InputError(
-                    f"{head.adapter.label}: tensor {head.key!r} holds NaN or infinities"
+                    f"{head.source.label}: tensor {head.key!r} holds NaN or infinities"
                 )
             dtype, key = precision.stored(values.dtype), rounding_key(precision.seed, name)
             writer.write(name, start, rounded(values, dtype, precision.rounding, key, start))
@@ -110,5 +114,5 @@ def write_heads(heads: Mapping[str, Head], writer: Writer, precision: Precision)
 def _equal(one: Head, other: Head) -> bool:
     if one.entry.shape != other.entry.shape or one.entry.dtype != other.entry.dtype:
         return False
-    both = [h.adapter.tensors.read(h.key, 0, h.entry.size) for h in (one, other)]
+    both = [h.source.read(h.key, 0, h.entry.size) for h in (one, other)]
     return torch.equal(*both)

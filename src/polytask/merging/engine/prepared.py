@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polytask.errors import InputError
+from polytask.merging.adapters.heads import Head
 from polytask.merging.engine.merger import Merger
 from polytask.merging.engine.threads import Threads
 from polytask.merging.inputs import Input, open_inputs
+from polytask.merging.other_tasks import Apart, apart
 from polytask.merging.output.assets import check_assets
 from polytask.merging.plan import Plan
 from polytask.merging.statistics.checks import notes_on
@@ -29,6 +31,7 @@ class Prepared:
         merger: of them.
         notes: what differs beside the weights.
         statistics: of each model, if the method needs them.
+        heads: name and tensor of what only some models have.
     """
 
     plan: Plan
@@ -36,10 +39,16 @@ class Prepared:
     merger: Merger
     notes: Sequence[str]
     statistics: Sequence[OpenStatistics]
+    heads: Sequence[tuple[str, Head]] = ()
 
 
-def prepare(plan: Plan, out: Path) -> Prepared:
+def prepare(plan: Plan, out: Path, *, other_tasks: bool = False) -> Prepared:
     """Open and check all that a plan names.
+
+    Args:
+        plan: what is done.
+        out: where the result goes.
+        other_tasks: whether models of polytask may differ in their tasks.
 
     Raises:
         InputError: the inputs do not fit the method or each other, or ``out`` exists.
@@ -47,6 +56,10 @@ def prepare(plan: Plan, out: Path) -> Prepared:
     if out.exists():
         raise InputError(f"{out}: exists already; choose another folder")
     inputs = open_inputs(plan.base, plan.models, tokenizer=plan.tokenizer, tokens=plan.tokens)
+    found = Apart(inputs, ())
+    if other_tasks:
+        found = apart(inputs, base=plan.base is not None, choice=plan.heads)
+    inputs = [*found.inputs]
     base, models = (None, inputs) if plan.base is None else (inputs[0], inputs[1:])
     notes = _compare(plan, inputs)
     statistics = [open_statistics(file) for file in plan.statistics]
@@ -62,7 +75,7 @@ def prepare(plan: Plan, out: Path) -> Prepared:
         [plan.method],
     )
     notes += notes_on(statistics, merger.reference.entries)
-    return Prepared(plan, inputs, merger, notes, statistics)
+    return Prepared(plan, inputs, merger, notes, statistics, found.heads)
 
 
 def _compare(plan: Plan, inputs: Sequence[Input]) -> list[str]:
@@ -73,4 +86,5 @@ def _compare(plan: Plan, inputs: Sequence[Input]) -> list[str]:
         check_tokenizers(reference, others)
     matched = dict.fromkeys(note for model in inputs for note in model.notes)
     whole = [location for location in others if location.layout not in ("adapter", "compressed")]
-    return [*matched, *check_assets(reference, whole, changed=inputs[0].config)]
+    joined = inputs[0].description is not None
+    return [*matched, *check_assets(reference, whole, changed=inputs[0].config, joined=joined)]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from polytask.errors import InputError
+from polytask.files import write_json
 from polytask.merging.sources.locate import Location, read_json
 from polytask.merging.tokens.new_tokenizer import NewTokenizer
 
@@ -54,7 +55,11 @@ UNIMPORTANT = {"_name_or_path", "transformers_version", "torch_dtype", "dtype", 
 
 
 def check_assets(
-    reference: Location, others: Sequence[Location], *, changed: Collection[str]
+    reference: Location,
+    others: Sequence[Location],
+    *,
+    changed: Collection[str],
+    joined: bool = False,
 ) -> list[str]:
     """Compare what lies beside the weights.
 
@@ -62,6 +67,7 @@ def check_assets(
         reference: whose files are kept.
         others: the other models.
         changed: keys of ``config.json`` that are nobody's in the result.
+        joined: whether descriptions of polytask models have become one.
 
     Returns:
         A sentence for every difference between configurations.
@@ -73,7 +79,7 @@ def check_assets(
     for location in (reference, *others):
         if _is_quantised(location):
             raise InputError(f"{location.folder}: its weights are quantised: they cannot be merged")
-    for other in others:
+    for other in () if joined else others:
         _check_descriptions(reference, other)
     return [
         *_left(reference),
@@ -113,6 +119,7 @@ def copy_assets(
     dtype: torch.dtype,
     config: Mapping[str, Any],
     tokenizer: NewTokenizer | None,
+    description: Mapping[str, Any] | None = None,
 ) -> None:
     """Copy configuration and tokenizer.
 
@@ -122,6 +129,7 @@ def copy_assets(
         dtype: what most of the merged weights are stored in.
         config: keys of ``config.json`` with other values.
         tokenizer: that takes the place of the one that is there.
+        description: that takes the place of ``model.json``.
 
     Raises:
         OSError: one cannot be copied.
@@ -136,6 +144,8 @@ def copy_assets(
         shutil.copyfile(file, copy)
     if tokenizer is not None:
         tokenizer.write(folder)
+    if description is not None:
+        write_json(folder / "model.json", description)
     if (folder / "config.json").is_file():
         _update(folder / "config.json", str(dtype).removeprefix("torch."), config)
 

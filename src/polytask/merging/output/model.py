@@ -60,7 +60,7 @@ class ModelOutput(Output):
 
     def write_assets(self, folder: Path) -> None:
         first, dtype = self._reference, main_dtype(self.entries)
-        copy_assets(first.location, folder, dtype, first.config, first.tokenizer)
+        copy_assets(first.location, folder, dtype, first.config, first.tokenizer, first.description)
 
 
 def _hashes(inputs: Sequence[Input]) -> list[ContentHash]:

@@ -58,7 +58,7 @@ def make_report(
         dtype=str(main_dtype(output.entries)).removeprefix("torch."),
         rounding_cost=None if plan.base is None else _cost(written),
         notes=[*prepared.notes, *_repeated(described)],
-        heads={name: head.adapter.label for name, head in output.heads.items()},
+        heads={name: head.source.label for name, head in output.heads.items()},
         adapter=_adapter(written) if written.truncations else None,
     )
 
