@@ -121,6 +121,8 @@ def test_heads_that_not_all_models_have(
             "score: 'exams' differs from that of passed in inputs",
         ),
         (lambda about: about.pop("tasks"), "score/model.json: describes no tasks"),
+        (lambda about: about.update(tasks=["score"]), "score/model.json: describes no tasks"),
+        (lambda about: about.update(inputs=[1]), "score/model.json: inputs is no mapping"),
     ],
 )
 def test_models_of_other_tasks_that_do_not_fit(

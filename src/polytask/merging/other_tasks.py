@@ -72,10 +72,23 @@ def _is_model(one: Input) -> bool:
 
 
 def _description(one: Input) -> dict[str, Any]:
-    found = read_json(one.location.folder / "model.json")
-    if not isinstance(found, dict) or not isinstance(found.get("tasks"), list):
-        raise InputError(f"{one.location.folder / 'model.json'}: describes no tasks")
-    return found
+    """What ``model.json`` says.
+
+    Raises:
+        InputError: it is no description of a model.
+    """
+    file = one.location.folder / "model.json"
+    found = read_json(file)
+    tasks = found.get("tasks") if isinstance(found, dict) else None
+    if not isinstance(tasks, list) or not all(
+        isinstance(task, dict) and isinstance(task.get("name"), str) and "data" in task
+        for task in tasks
+    ):
+        raise InputError(f"{file}: describes no tasks")
+    for part in ("inputs", "sources"):
+        if not isinstance(found.get(part, {}), dict):
+            raise InputError(f"{file}: {part} is no mapping")
+    return dict(found)
 
 
 def _heads(inputs: Sequence[Input], beginnings: tuple[str, ...]) -> list[tuple[str, Head]]:
