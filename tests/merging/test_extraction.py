@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tests.cli.conftest import Command
+from tests.merging.conftest import Save
 from tests.merging.test_adapters_peft import bert, gpt2
 from tests.merging.test_invariants import same
 
@@ -98,6 +100,30 @@ def test_a_module_that_changed_in_part_is_kept_as_a_whole() -> None:
     extract_adapter(base="base", model="tuned", out="adapter", **options)
     found = dict(loaded(bert).state_dict())
     close({n: v for n, v in found.items() if "LayerNorm" in n}, norms("tuned"))
+
+
+def llama() -> Any:
+    sizes = {"hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1}
+    config = transformers.LlamaConfig(vocab_size=20, num_attention_heads=2, **sizes)
+    return transformers.LlamaForCausalLM(config)
+
+
+def test_names_of_kept_modules_are_whole() -> None:
+    """peft takes every module whose name ends so: norm would be that of the layers, too."""
+    model = finetuned(llama)
+    extract_adapter(base="base", model="tuned", out="adapter", rank=2, modules_to_save=["norm"])
+    assert json.loads(Path("adapter/adapter_config.json").read_text())["modules_to_save"] == [
+        "model.norm"
+    ]
+    assert torch.equal(loaded(llama).model.norm.weight, model.model.norm.weight)
+
+
+def test_a_name_that_peft_would_take_for_another_is_refused(save: Save) -> None:
+    base = {name: torch.randn(4, 4) for name in ("norm.weight", "layer.my_norm.weight", "q.weight")}
+    changed = {name: value + 1 for name, value in base.items()}
+    folders = {"base": save("one", base), "model": save("two", changed)}
+    with pytest.raises(InputError, match=r"peft would take .*my_norm.* for .norm., too"):
+        extract_adapter(**folders, out="out", rank=1, targets=["q"], modules_to_save=["norm"])
 
 
 def norms(folder: str) -> dict[str, torch.Tensor]:
