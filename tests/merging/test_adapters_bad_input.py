@@ -175,7 +175,7 @@ CASES: dict[str, tuple[Change, str]] = {
     ),
     "other heads": (
         whole("classifier.weight", 3, 8, fill=2.0),
-        r"'classifier.weight' is not in the base, and .*a and .*b bring different ones: .*'first'",
+        r"'classifier.weight' is not merged, and .*a and .*b bring different ones: .*'first'",
     ),
     "other tokens": (
         lambda folder: (folder / "tokenizer.json").write_text(_tokenizer(a=0, c=1)),
