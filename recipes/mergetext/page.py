@@ -98,13 +98,18 @@ def _beside(results: Results) -> str:
 
 
 def _rows(results: Results) -> list[tuple[str, ...]]:
-    """A row for each method, the best of each kind first."""
-    names = [name for name in results[0] if "mean" in results[0][name]]
+    """A row for each method that all seeds have, the best of each kind first."""
+    names = _measured(results, "mean")
     individual = np.array([result["individual"]["mean"] for result in results])
     means = {name: np.array([result[name]["mean"] for result in results]) for name in names}
     kinds = list(KINDS)
     order = sorted(names, key=lambda n: (kinds.index(results[0][n]["kind"]), -means[n].mean()))
     return [_row(name, [result[name] for result in results], individual) for name in order]
+
+
+def _measured(results: Results, kind: str) -> list[str]:
+    """What has a number of this kind for all seeds."""
+    return [name for name in results[0] if all(kind in result.get(name, {}) for result in results)]
 
 
 def _row(name: str, found: Results, individual: np.ndarray) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def _heat_map(results: Results) -> Any:
 def _curves(results: Results) -> Any:
     from matplotlib.figure import Figure
 
-    names = [name for name in results[0] if "curve" in results[0][name]]
+    names = _measured(results, "curve")
     figure = Figure(figsize=(WIDTH, 1.9 * -(-len(names) // 4)), layout="constrained")
     grid = figure.subplots(-(-len(names) // 4), 4, sharex=True, sharey=True, squeeze=False)
     for axes, name in zip(grid.flat, names, strict=False):

@@ -97,6 +97,15 @@ def test_the_study(study: ModuleType, tiny: str, tmp_path: Path) -> None:
     assert "on 20 validation texts" in page
     assert all(f"`{name}`" in page for name in methods)
     assert "<svg" in (tmp_path / "out/report.html").read_text()
+    # A seed that is not finished: what all seeds have is on the page.
+    del results["ties"]
+    (tmp_path / "out/seed-1").mkdir()
+    (tmp_path / "out/seed-1/results.json").write_text(json.dumps(results))
+    study.write_page(tmp_path / "out", tmp_path / "page.md", size)
+    page = (tmp_path / "page.md").read_text()
+    assert "`ties`" not in page
+    assert "`wudi`" in page
+    assert "± 0.0" in page
 
 
 def test_the_tasks(study: ModuleType, shared_data: Path) -> None:
