@@ -82,6 +82,8 @@ class Benchmark:
         self.folder, self.mergekit, self.rounds = folder, mergekit, rounds
         self.base, self.models = make_checkpoints(folder, millions, MODELS)
         self.took: dict[tuple[str, str], list[Took]] = defaultdict(list)
+        evict([self.base, *self.models])
+        transfer([self.base, *self.models], None)  # what was read is cached in larger pieces
 
     def warm(self, cases: Sequence[Case]) -> None:
         """Merge in processes of their own, from a warm cache."""
