@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import typer
@@ -59,6 +60,8 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"polytask: {where}{error.strerror or error}", 1)
+    finally:
+        gc.freeze()  # so that no garbage is looked for when the process ends
 
 
 def _fail(message: str, code: int) -> None:
