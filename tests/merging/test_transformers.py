@@ -212,15 +212,28 @@ def test_what_is_not_merged_is_named(saved: Callable[..., list[Any]]) -> None:
 def test_what_lies_behind_an_encoder_is_copied(save: Save, tmp_path: Path) -> None:
     """As the sentence-transformers library writes it; weights there are not those of the model."""
     base = save("base", random_model(0))
-    parts = [{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}, {"path": "../other"}]
+    parts = [
+        {"path": ""},
+        {"path": "1_Pooling"},
+        {"path": "2_Dense"},
+        {"path": "../other"},
+        {"path": ".."},
+    ]
     (base / "modules.json").write_text(json.dumps(parts))
     for name in ("1_Pooling", "2_Dense", "additional_chat_templates", "checkpoint-1"):
         (base / name).mkdir()
         (base / name / "config.json").write_text(json.dumps({"of": name}))
+    (base / "trainer_state.json").write_text("{}")  # of the training, not of the model
+    (tmp_path / "beside.json").write_text("{}")
     (base / "additional_chat_templates/tools.jinja").write_text("{{ tools }}")
     save_file({"linear.weight": torch.ones(2, 2)}, base / "2_Dense/model.safetensors")
     report = merge("average", models=[base, save("a", random_model(1))], out=tmp_path / "out")
     found = {str(file.relative_to(tmp_path / "out")) for file in (tmp_path / "out").rglob("*.j*")}
+    assert {name for name in found if "/" not in name} == {
+        "config.json",
+        "merge.json",
+        "modules.json",
+    }
     assert {name for name in found if "/" in name} == {
         "1_Pooling/config.json",
         "2_Dense/config.json",

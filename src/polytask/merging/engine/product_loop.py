@@ -61,7 +61,7 @@ def _widened(builder: Any, place: Any) -> list[Any]:
 
 
 def _fused(builder: Any, x: Any, y: Any, total: Any) -> Any:
-    """X y + total; the product is exact, so that this is rounded as a product and a sum are."""
+    """The sum x y + total; the product is exact, so this is rounded as product and sum are."""
     kind = ir.FunctionType(DOUBLES, [DOUBLES] * 3)
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{HALF}f64")
     return builder.call(function, [x, y, total])

@@ -101,7 +101,7 @@ def _left(reference: Location) -> list[str]:
     return [
         f"{part}: its weights are not merged and are left out"
         for part in parts
-        if part != reference.folder and any(file for glob in weights for file in part.glob(glob))
+        if any(file for glob in weights for file in part.glob(glob))
     ]
 
 
@@ -179,8 +179,10 @@ def _parts(folder: Path) -> list[str]:
     """The folders of modules of the sentence-transformers library behind the model."""
     file = folder / "modules.json"
     found = read_json(file) if file.is_file() else []
-    paths = [part.get("path") for part in found if isinstance(part, dict)]
-    return [path for path in paths if isinstance(path, str) and Path(path).name == path]
+    parts = [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
+    paths = [part.get("path") for part in parts]
+    named = [path for path in paths if isinstance(path, str) and Path(path).name == path]
+    return [path for path in named if path not in ("", "..")]
 
 
 def read_config(location: Location) -> dict[str, Any]:
