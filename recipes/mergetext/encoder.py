@@ -35,7 +35,7 @@ State = Mapping[str, Tensor]
 
 
 class Encoder:
-    """An encoder whose weights are exchanged again and again.
+    """An encoder whose weights are exchanged again and again, its products of matrices in bf16.
 
     Args:
         path: of the encoder; MiniLM, or a folder of the transformers library.
@@ -132,8 +132,9 @@ class Encoder:
 
     def _forward(self, ids: list[list[int]]) -> Tensor:
         tokens, mask = _padded(ids), _padded([[1] * len(row) for row in ids])
-        hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
-        summed = (hidden * mask[:, :, None]).sum(1)
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = self.model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        summed = (hidden.float() * mask[:, :, None]).sum(1)
         return F.normalize(summed, dim=1)
 
     def _ids(self, text: str) -> list[int]:

@@ -48,7 +48,8 @@ def write_page(folder: Path, readme: Path, size: Size) -> None:
     lines = [
         "# mergetext",
         f"Eight text classifications, one 22 M parameter encoder finetuned for each ({size.steps} "
-        f"steps of {BATCH} texts, frozen heads of class means), merged in many ways"
+        f"steps of {BATCH} texts, frozen heads of class means, matrix products in bf16, weights in "
+        f"fp32), merged in many ways"
         f"{_beside(results)}.",
         "```bash\npython recipes/mergetext/study.py --out runs/mergetext\n```",
         f"Macro-recall over eight tasks on at most {size.test} test texts each; {_named(seeds)}. "
