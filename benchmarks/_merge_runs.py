@@ -20,7 +20,10 @@ __all__ = ["Took", "commands", "evict", "merge", "run", "sync", "transfer"]
 BLOCK = 1 << 18
 """Bytes of one read or write of the limit."""
 
-OFFLINE = {"HF_HUB_OFFLINE": "1"}
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+} | {"HF_HUB_OFFLINE": "1"}
+"""Of all processes: no hub, and bytecode is kept, as where tools are installed to be used."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def merge(python: str, tool: str, method: str, inputs: Sequence[Path], out: Path
     program = [python, str(Path(__file__).with_name("_merge_once.py")), tool, method, str(out)]
     process = subprocess.Popen(
         [*program, *map(str, inputs)],
-        env=os.environ | OFFLINE,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -125,7 +128,7 @@ def sync(path: Path) -> float:
 def run(command: Sequence[str], *, check: bool = True) -> Took:
     """Run a command to its end."""
     before, start = os.times(), time.perf_counter()
-    subprocess.run(command, check=check, capture_output=True, env=os.environ | OFFLINE)
+    subprocess.run(command, check=check, capture_output=True, env=ENVIRONMENT)
     wall, after = time.perf_counter() - start, os.times()
     used = after.children_user + after.children_system
     return Took(wall, used - before.children_user - before.children_system)
