@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from _checkpoints import make_checkpoints
-from _merge_runs import Took, commands, evict, merge, run, sync, transfer
+from _merge_runs import Took, commands, evict, merge, run, sync, touch, transfer
 
 PROCESSORS = len(os.sched_getaffinity(0))
 MODELS = 4
@@ -80,6 +80,7 @@ class Benchmark:
 
     def __init__(self, folder: Path, mergekit: str | None, rounds: int, millions: int) -> None:
         self.folder, self.mergekit, self.rounds = folder, mergekit, rounds
+        touch()
         self.base, self.models = make_checkpoints(folder, millions, MODELS)
         self.took: dict[tuple[str, str], list[Took]] = defaultdict(list)
         evict([self.base, *self.models])
