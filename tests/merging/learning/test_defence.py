@@ -220,6 +220,7 @@ def test_attacks_that_are_none(changed: dict[str, Any], message: str) -> None:
         ({"weight": -0.1}, "weight: must be a finite number of at least 0"),
         ({"perturbation_rate": 0}, "perturbation_rate: must be positive"),
         ({"shape": (2, 0)}, "shape: must be an integer of at least 1"),
+        ({"shape": 2}, "shape: expected a list, got int"),
         ({"temperature": -1}, "temperature"),
         ({"perturb": lambda batch, added: batch}, "outputs do not depend on the perturbation"),
         (

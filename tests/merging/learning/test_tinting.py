@@ -206,6 +206,7 @@ def test_a_task_that_is_none() -> None:
         ("1", {}, "layer '1': has no parameters"),
         ({"a": "0", "c": "0"}, {}, "layers: unknown task 'c'"),
         ({"a": "0"}, {}, "layers: that of task 'b' is missing"),
+        (None, {}, "layers: expected a name, or task -> name, got NoneType"),
         ("0", {"rows": "sure"}, "unknown rows 'sure'"),
         ("0", {"start": math.inf}, "start"),
         ("0", {"steps": 1.5}, "steps"),

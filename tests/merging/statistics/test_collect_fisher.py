@@ -174,3 +174,12 @@ def test_measured_models_are_merged(network: Network, tmp_path: Path) -> None:
 def test_what_cannot_be_measured(batches: list[Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         collect_fisher(nn.Linear(2, 2), batches, **options)
+
+
+def test_parameters_of_integers_have_none() -> None:
+    layer = nn.Linear(1, 2, bias=False)
+    layer.register_parameter("scale", nn.Parameter(torch.ones(1, dtype=torch.int8), False))
+    nn.init.zeros_(layer.weight)
+    found = collect_fisher(layer, [torch.tensor([[3.0]])])
+    assert found.tensors.keys() == {"weight"}
+    assert not layer.scale.requires_grad

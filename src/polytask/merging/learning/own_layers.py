@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +68,8 @@ def _of_tasks(experts: Experts, layers: str | Mapping[str, str]) -> Mapping[str,
     """Task -> name of its layer."""
     if isinstance(layers, str):
         return dict.fromkeys(experts.batches, layers)
+    if not isinstance(cast(object, layers), Mapping):
+        raise InputError(f"layers: expected a name, or task -> name, got {type(layers).__name__}")
     for task in layers:
         if task not in experts.batches:
             raise unknown("task", task, experts.batches, where="layers")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import InputError
+from polytask.merging.given import as_list
 from polytask.merging.learning.checks import check_count, check_positive
 from polytask.merging.learning.experts import Experts, State
 from polytask.merging.learning.losses import check_logits
@@ -46,7 +47,7 @@ class Perturbations:
         device: torch.device | None,
     ) -> None:
         check_positive("perturbation_rate", rate)
-        for size in shape:
+        for size in as_list("shape", shape):
             check_count("shape", size, least=1)
         self._experts, self._perturb = experts, perturb
         self.values = {

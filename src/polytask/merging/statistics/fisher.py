@@ -49,8 +49,8 @@ def collect_fisher(
         seed: of the classes that are drawn.
 
     Returns:
-        One tensor for each parameter, in float32 or wider; zeros for floating-point buffers and
-        what the predictions do not depend on.
+        One tensor for each parameter that is no integer, in float32 or wider; zeros for
+        floating-point buffers and what the predictions do not depend on.
 
     Raises:
         InputError: there is no batch, ``forward`` returns something else, or a derivative is NaN or
@@ -123,11 +123,12 @@ def _add(squares: Mapping[str, Tensor], gradients: Sequence[Tensor | None], shar
 
 @contextmanager
 def _differentiable(model: nn.Module) -> Iterator[Mapping[str, nn.Parameter]]:
-    """The parameters, all of them with gradients; afterwards those that had some."""
-    weights = dict(model.named_parameters())
+    """The parameters that are no integers, all with gradients; afterwards those that had some."""
+    weights = {n: weight for n, weight in model.named_parameters() if weight.is_floating_point()}
     before = {name: weight.requires_grad for name, weight in weights.items()}
-    model.requires_grad_()
     try:
+        for weight in weights.values():
+            weight.requires_grad_()
         with torch.enable_grad():
             yield weights
     finally:
