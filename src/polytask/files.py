@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -49,32 +50,85 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def whole_folder(path: Path, *, checksums: bool = True) -> Iterator[Path]:
+def whole_folder(path: Path, *, checksums: bool = True, replace: bool = True) -> Iterator[Path]:
     """A new folder to write into; it appears under its name, with checksums, when all is there.
 
     Args:
         path: of the folder.
         checksums: write the manifest that `verify` reads.
+        replace: a folder that has the name by then; otherwise that is an error.
 
     Raises:
-        RunError: something cannot be written; nothing appears, an older folder of that name stays.
+        RunError: something cannot be written, or somebody else writes it at the same time; nothing
+            appears, an older folder of that name stays.
+    """
+    try:
+        with _alone(path) as partial:
+            yield partial
+            if checksums:
+                _write_manifest(partial)
+            for file in _files(partial):
+                _sync(file)
+            if not replace and path.exists():
+                raise RunError(f"cannot write {path}: it has come to exist meanwhile")
+            _swap(partial, path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """An empty folder beside another one, which no other process writes to until the end.
+
+    What a process that died has left there is removed. If it is not renamed, it goes at the end.
+
+    Raises:
+        RunError: another process, or thread, is writing to it.
+        OSError: it cannot be made.
     """
     partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    if partial.is_file():
+        partial.unlink()
+    partial.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(partial, os.O_RDONLY)
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        if checksums:
-            _write_manifest(partial)
-        for file in _files(partial):
-            _sync(file)
-        _swap(partial, path)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        if not _is_locked(descriptor) or not _is_at(descriptor, partial):
+            raise RunError(f"cannot write {path}: somebody else is writing it")
+        try:
+            _empty(partial)
+            yield partial
+        finally:
+            if _is_at(descriptor, partial):
+                shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock an open folder; false if it is locked already."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that has no locks
+        return True
+    return True
+
+
+def _is_at(descriptor: int, folder: Path) -> bool:
+    """Whether an open folder still has its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), folder.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _swap(new: Path, path: Path) -> None:

@@ -23,6 +23,7 @@ from polytask.merging.engine.prepared import Prepared, prepare
 from polytask.merging.engine.threads import Threads
 from polytask.merging.given import as_path
 from polytask.merging.options import made_of
+from polytask.merging.output.reporting import repeated
 from polytask.merging.output.writer import Writer
 from polytask.merging.plan import Plan
 from polytask.merging.report import listed
@@ -44,7 +45,7 @@ class CompressionReport:
         parameters: of one model, in the tensors that differ from the base.
         bytes: of the weights file.
         lost: model -> norm of what its task vector lost, as a share of its norm.
-        notes: differences beside the weights that a reader should know of.
+        notes: differences beside the weights, and models that are equal, for a reader to know of.
     """
 
     out: Path
@@ -101,7 +102,7 @@ def compress(
     merger, work = prepared.merger, Threads(threads)
     merger.survey(work)
     tensors = compressed_tensors(merger, chosen)
-    with whole_folder(out) as folder:
+    with whole_folder(out, replace=False) as folder:
         lost = _write(folder, tensors, merger, work)
         report = CompressionReport(
             out=out,
@@ -109,7 +110,7 @@ def compress(
             parameters=sum(tensor.item.group.size for tensor in tensors),
             bytes=(folder / "vectors.safetensors").stat().st_size,
             lost=dict(zip(names, lost, strict=True)),
-            notes=[*prepared.notes, *_without_heads(prepared)],
+            notes=[*prepared.notes, *_repeated(prepared), *_without_heads(prepared)],
         )
         write_json(folder / "vectors.json", _about(report, chosen, prepared, tensors))
     for note in report.notes:
@@ -138,6 +139,13 @@ def _write(
         writer.close()
     shares: list[float] = torch.where(change > 0, (error / change).sqrt(), 0.0).tolist()
     return shares
+
+
+def _repeated(prepared: Prepared) -> list[str]:
+    """A sentence for all models of one content."""
+    _, *models = (model.source.label for model in prepared.inputs)
+    contents = (identity.content for identity in prepared.merger.identities)
+    return repeated(zip(contents, models, strict=True))
 
 
 def _without_heads(prepared: Prepared) -> list[str]:

@@ -31,7 +31,7 @@ def new_folder(folder: str | Path) -> Iterator[Path]:
     path = as_path("folder", folder)
     if path.exists():
         raise InputError(f"{path}: exists already; choose another folder")
-    with whole_folder(path) as partial:
+    with whole_folder(path, replace=False) as partial:
         yield partial
 
 

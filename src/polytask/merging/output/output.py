@@ -90,7 +90,7 @@ def write_folder(
         RunError: it cannot be written.
     """
     _check_space(out, output.entries)
-    with whole_folder(out, checksums=output.checksums) as folder:
+    with whole_folder(out, checksums=output.checksums, replace=False) as folder:
         writer = Writer(folder, output.entries, shard_size=output.shard_size, stem=output.stem)
         try:
             written = output.write(writer, threads)
