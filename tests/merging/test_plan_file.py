@@ -84,9 +84,10 @@ A = "models: [{model: a}]\n"
 
 WRONG = {
     "- 1": "is no plan: expected merge_method and models",
-    "a: [": "cannot be read as YAML",
+    "a: [": "plan.yaml, line 1, column 5: ",
+    "seed: 1\nseed: 2": "plan.yaml, line 2, column 1: the key 'seed' is there twice",
     "merge_method: tie\n": "unknown merge_method 'tie'; did you mean 'ties'",
-    A: "unknown merge_method 'None'",
+    A: "merge_method is missing",
     "merge_method: [ties]": "unknown merge_method",
     START: "models: expected a list of models",
     START + "models: []": "models: expected a list of models",

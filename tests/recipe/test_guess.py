@@ -14,7 +14,7 @@ import pytest
 
 from polytask.errors import InputError
 from polytask.recipe import Recipe, check_recipe, guess_recipe, prepare, recipe_from
-from polytask.recipe.mapping import parse_yaml
+from polytask.yaml_values import parse_yaml
 
 Guess = Callable[..., Recipe]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from polytask.recipe import check_recipe, guess_recipe, recipe_from
-from polytask.recipe.mapping import parse_yaml
+from polytask.yaml_values import parse_yaml
 
 ROWS = 3000
 """Rows of a split that are checked; enough for every label and a tenth of the time."""

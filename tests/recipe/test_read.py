@@ -6,7 +6,7 @@ import pytest
 
 from polytask.errors import InputError
 from polytask.recipe import override, parse_assignments, read_recipe, recipe_from, recipe_text
-from polytask.recipe.mapping import parse_yaml
+from polytask.yaml_values import parse_yaml
 
 RECIPE = """
 name: mail

@@ -17,8 +17,8 @@ from polytask.data.inputs.columns import as_column
 from polytask.data.sources.files import existing, read_lines
 from polytask.errors import InputError
 from polytask.example_files import RECIPE, data_sets, read_examples
-from polytask.recipe.mapping import parse_yaml
 from polytask.training.model_folder import SavedModel
+from polytask.yaml_values import parse_yaml
 
 __all__ = ["LINES", "read_pieces"]
 

@@ -12,8 +12,9 @@ import yaml
 
 from polytask.construct import construct, plain
 from polytask.errors import InputError
-from polytask.recipe.mapping import parse_yaml, read_mapping
+from polytask.recipe.mapping import read_mapping
 from polytask.recipe.schema import Recipe
+from polytask.yaml_values import parse_yaml
 
 __all__ = ["override", "parse_assignments", "read_recipe", "recipe_from", "recipe_text"]
 

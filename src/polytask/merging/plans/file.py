@@ -18,8 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from polytask.errors import InputError, unknown
 from polytask.merging.layers.stack import Stack
 from polytask.merging.options import make_method
@@ -28,6 +26,7 @@ from polytask.merging.plans.inputs import parameters_of, path_of, read_listed, r
 from polytask.merging.plans.settings import DEFAULTS, method_options
 from polytask.merging.plans.slices import read_slices, renamed, sliced_options, stacks
 from polytask.merging.plans.tokens import read_tokens_of_plan
+from polytask.yaml_values import parse_yaml
 
 __all__ = ["read_plan"]
 
@@ -70,7 +69,8 @@ def read_plan(file: Path) -> Plan:
             raise InputError(f"{where}: {key}: {NOT_YET[key]} cannot be merged yet")
         if key not in KEYS:
             raise unknown("key", key, KEYS, where=where)
-    name = values.get("merge_method")
+    if (name := values.get("merge_method")) is None:
+        raise InputError(f"{where}: merge_method is missing: the method that merges")
     if not isinstance(name, str) or name not in DEFAULTS:
         raise unknown("merge_method", name, DEFAULTS, where=where)
     base, models, options = _inputs(values, name, file)
@@ -91,9 +91,9 @@ def read_plan(file: Path) -> Plan:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: cannot be read as YAML: {error}") from error
+        values = parse_yaml(file.read_text(encoding="utf-8"), where=str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise InputError(f"{file}: is no plan: expected merge_method and models")
     return values
