@@ -39,6 +39,14 @@ def test_rows_that_are_looked_up(name: str, expected: bool) -> None:
         ("bert.embeddings.position_embeddings.weight", False),
         ("mlp.shared_expert.gate_proj.weight", False),
         ("encoder.layer.0.output.dense.weight", False),
+        ("vocab_projector.bias", True),
+        ("output.weight", True),
+        ("pred_layer.proj.bias", True),
+        ("lm_loss.bias", True),
+        ("embed_out.weight", True),
+        ("bert.embeddings.LayerNorm.weight", False),
+        ("cls.predictions.transform.dense.weight", False),
+        ("embeddings_project.weight", False),
     ],
 )
 def test_rows_of_tokens(name: str, expected: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ def save(
         model["lm_head.bias"] = torch.tensor(rows)
     folder.mkdir()
     save_file(model, folder / "model.safetensors")
-    vocabulary = {"model": {"vocab": {token: index for index, token in enumerate(tokens)}}}
-    (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
+    words = {token: index for index, token in enumerate(tokens)}
+    (folder / "tokenizer.json").write_text(
+        json.dumps({"model": {"type": "WordLevel", "vocab": words}})
+    )
     (folder / "config.json").write_text(json.dumps({"vocab_size": len(rows), **config}))
     return model
 
@@ -125,3 +128,57 @@ def test_the_same_tokens_change_nothing() -> None:
         merge("average", models=["base", "a"], out=f"out-{choice}", tokenizer=choice)
     one, other = (load_file(f"out-{choice}/model.safetensors") for choice in ("same", "base"))
     assert same(one, other)
+
+
+@pytest.mark.usefixtures("folders")
+def test_what_may_have_tokens_and_is_not_matched_is_named() -> None:
+    for name, rows in (("base", [1.0, 2.0, 3.0, 4.0]), ("b", [9.0, 30.0, 10.0, 0.0])):
+        shutil.rmtree(name)
+        model = save(Path(name), "xyzw" if name == "base" else "wzyx", rows)
+        more = {"answer.bias": torch.ones(4), "norm.weight": torch.ones(4)}
+        save_file(model | more, f"{name}/model.safetensors")
+    for choice in ("base", "union"):
+        report = merge("average", models=["base", "b"], out=f"out-{choice}", tokenizer=choice)
+        [note] = [note for note in report.notes if note.startswith("b: rows")]
+        assert note.endswith("; as long as the vocabulary, but not matched: answer.bias")
+
+
+def test_rows_without_a_tokenizer_file_are_not_matched_blindly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, tokens in (("base", "xyz"), ("a", "yxz"), ("b", "xyz")):
+        save(Path(name), tokens, [1.0, 2.0, 3.0])
+        Path(name, "vocab.txt").write_text("\n".join(tokens))
+        if name != "base":
+            Path(name, "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"a: its tokenizer is not .*by token if both have a tok"):
+        merge("average", models=["base", "a"], out="out")
+    with pytest.raises(InputError, match=r"a: has no tokenizer\.json: rows of its embeddings"):
+        merge("average", models=["base", "a"], out="out", tokenizer="base")
+    merge("average", models=["base", "b"], out="same", tokenizer="base")  # of the same vocab.txt
+    Path("b/vocab.txt").rename("b/vocab.json")
+    with pytest.raises(InputError, match=r"b: has no tokenizer\.json"):
+        merge("average", models=["base", "b"], out="out", tokenizer="base")
+    report = merge("average", models=["base", "b"], out="out")
+    assert "b: its tokens are in another file than those of base: they were not compared" in (
+        report.warnings
+    )
+
+
+@pytest.mark.usefixtures("folders")
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"vocab": {"x": "0"}}, "token 'x' has the number '0'"),
+        ({"vocab": {"x": -1}}, "token 'x' has the number -1"),
+        ({"vocab": {"x": True}}, "token 'x' has the number True"),
+        ({"type": "WordLevel", "vocab": ["x", "y"]}, "a list of tokens"),
+        ({"type": "Unigram", "vocab": [[3, 0.5]]}, "token 3 has the number 0"),
+    ],
+)
+@pytest.mark.parametrize("choice", ["same", "base", "union"])
+def test_broken_tokenizers(model: dict[str, Any], message: str, choice: str) -> None:
+    Path("b/tokenizer.json").write_text(json.dumps({"model": model}))
+    with pytest.raises(InputError, match=rf"b/tokenizer\.json: is no tokenizer.*{message}"):
+        merge("average", models=["a", "b"], out="out", tokenizer=choice)

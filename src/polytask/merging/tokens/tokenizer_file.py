@@ -34,18 +34,32 @@ def read_tokenizer(file: Path) -> dict[str, Any]:
     """
     found = read_json(file)
     try:
-        tokens_of(found)
+        _check(found)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: is no tokenizer that can be compared: {error!r}") from error
     assert isinstance(found, dict)
     return found
 
 
+def _check(tokenizer: Mapping[str, Any]) -> None:
+    """Refuse tokens that are no texts, and numbers that are none.
+
+    Raises:
+        ValueError: and others, for other things that cannot be in such a file.
+    """
+    vocabulary = tokenizer["model"]["vocab"]
+    if isinstance(vocabulary, list) and tokenizer["model"].get("type", "Unigram") != "Unigram":
+        raise ValueError("a list of tokens, in a model that is no Unigram")
+    added = [(item["content"], item["id"]) for item in tokenizer.get("added_tokens", [])]
+    for token, number in [*_vocabulary(tokenizer).items(), *added]:
+        if not isinstance(token, str) or type(number) is not int or number < 0:
+            raise ValueError(f"token {token!r} has the number {number!r}")
+
+
 def tokens_of(tokenizer: Mapping[str, Any]) -> dict[str, int]:
     """Token -> its number."""
     added = {item["content"]: item["id"] for item in tokenizer.get("added_tokens", [])}
-    both = {**_vocabulary(tokenizer), **added}
-    return {str(token): int(number) for token, number in both.items()}
+    return {**_vocabulary(tokenizer), **added}
 
 
 def _vocabulary(tokenizer: Mapping[str, Any]) -> Mapping[str, int]:

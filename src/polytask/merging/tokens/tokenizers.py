@@ -13,6 +13,7 @@ from polytask.merging.tokens.tokenizer_file import TOKENIZER, read_tokenizer, to
 __all__ = [
     "TokenizerChoice",
     "as_choice",
+    "check_matchable",
     "check_tokenizer_choice",
     "check_tokenizers",
     "read_tokens",
@@ -70,21 +71,69 @@ def as_choice(value: object, folder: Path) -> TokenizerChoice | Path:
     return folder / value
 
 
-def check_tokenizers(reference: Location, others: Sequence[Location]) -> None:
+def check_tokenizers(reference: Location, others: Sequence[Location]) -> list[str]:
     """Refuse models with other tokens.
+
+    Returns:
+        Notes on models whose tokens cannot be compared.
 
     Raises:
         InputError: with the first tokens that differ, and what to do about it.
     """
+    notes = []
     for other in others:
         if "file" in (reference.layout, other.layout):
             continue
         if difference := _difference(reference.folder, other.folder):
             raise InputError(
                 f"{other.path}: its tokenizer is not that of {reference.path}: {difference}; "
-                "tokenizer='base' (--tokenizer base) keeps the first one and matches rows by "
-                "token, 'union' makes one of all"
+                f"{_advice(reference.folder, other.folder)}"
             )
+        if not _are_comparable(reference.folder, other.folder):
+            notes.append(
+                f"{other.path}: its tokens are in another file than those of {reference.path}: "
+                "they were not compared"
+            )
+    return notes
+
+
+def check_matchable(reference: Location, model: Location) -> None:
+    """Refuse to match rows of models whose tokens are not known to be the same.
+
+    Args:
+        reference: whose tokens the result has.
+        model: one of the two has no ``tokenizer.json``.
+
+    Raises:
+        InputError: names the one that has none.
+    """
+    if "file" in (reference.layout, model.layout):
+        return
+    folders = reference.folder, model.folder
+    if _difference(*folders) or not _are_comparable(*folders):
+        lacking = next(one for one in (model, reference) if not (one.folder / TOKENIZER).is_file())
+        raise InputError(
+            f"{lacking.path}: has no {TOKENIZER}: rows of its embeddings cannot be matched by token"
+        )
+
+
+def _advice(one: Path, other: Path) -> str:
+    """What can be done about other tokens."""
+    if all((folder / TOKENIZER).is_file() for folder in (one, other)):
+        return (
+            "tokenizer='base' (--tokenizer base) keeps the first one and matches rows by token, "
+            "'union' makes one of all"
+        )
+    return f"rows can be matched by token if both have a {TOKENIZER}"
+
+
+def _are_comparable(one: Path, other: Path) -> bool:
+    """Whether one of two folders has no tokens, or both have a file of the same kind."""
+    ours, theirs = (
+        {name for name in (TOKENIZER, *VOCABULARIES) if (folder / name).is_file()}
+        for folder in (one, other)
+    )
+    return not ours or not theirs or bool(ours & theirs)
 
 
 def read_tokens(location: Location) -> dict[str, int] | None:

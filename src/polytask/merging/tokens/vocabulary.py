@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from polytask.errors import InputError
-from polytask.merging.engine.embeddings import may_have_token_rows
+from polytask.merging.engine.embeddings import has_no_tokens, may_have_token_rows
 from polytask.merging.model import Model
 from polytask.merging.output.assets import vocabulary_size
 from polytask.merging.sources.base import Source
@@ -17,9 +18,12 @@ from polytask.merging.sources.by_token import ByToken, Rows
 from polytask.merging.tokens.new_tokenizer import NewTokenizer
 from polytask.merging.tokens.rows import Knowledge, TokenRow, given_rows, own_rows
 from polytask.merging.tokens.tokenizer_file import TOKENIZER, extended, read_tokenizer, tokens_of
-from polytask.merging.tokens.tokenizers import TokenizerChoice, read_tokens
+from polytask.merging.tokens.tokenizers import TokenizerChoice, check_matchable, read_tokens
 
 __all__ = ["Matched", "by_token", "match", "new_tokenizer"]
+
+IN_LAYER = re.compile(r"\.\d+\.")
+"""What the names of tensors in a layer have."""
 
 
 class Matched(NamedTuple):
@@ -38,13 +42,15 @@ def by_token(reference: Model, model: Model) -> Matched:
     """A model whose rows of embeddings have the order of the reference's tokens.
 
     Where it lacks a token, it has the row of the reference. Where both have the same tokens, or one
-    of them has no ``tokenizer.json``, the rows are the model's own.
+    of them has none, the rows are the model's own.
 
     Raises:
-        InputError: the tokens differ, and no tensor has a row for each.
+        InputError: the tokens differ, and no tensor has a row for each, or there is no
+            ``tokenizer.json``.
     """
     ours, theirs = read_tokens(reference.location), read_tokens(model.location)
     if ours is None or theirs is None:
+        check_matchable(reference.location, model.location)
         return Matched(model.source)
     sizes = vocabulary_size(reference.location), vocabulary_size(model.location)
     tables = _tables(reference, sizes[0]) & _tables(model, sizes[1])
@@ -63,7 +69,7 @@ def by_token(reference: Model, model: Model) -> Matched:
     note = (
         f"{model.location.path}: rows of {', '.join(sorted(tables))} are matched by token; "
         f"{len(ours) - known} tokens that it lacks stay as they are, "
-        f"{len(theirs) - known} of its own are left out"
+        f"{len(theirs) - known} of its own are left out{_left(model, tables, sizes[1])}"
     )
     kept = Rows(reference.source, torch.arange(len(numbers)))
     return Matched(ByToken(Rows(model.source, numbers), [kept], tables), (note,))
@@ -121,7 +127,7 @@ def match(
     return [
         Matched(
             ByToken(Rows(model.source, own_rows(one, tokens, forced)), rows, of_model),
-            (_note(one, tokens, of_model),),
+            (_note(one, tokens, of_model) + _left(model, of_model, one.size),),
         )
         for model, one, of_model in zip(models, known, tables, strict=True)
     ]
@@ -158,3 +164,16 @@ def _tables(model: Model, size: int | None) -> frozenset[str]:
         for name, entry in model.source.entries.items()
         if may_have_token_rows(name) and entry.shape[:1] == (size,)
     )
+
+
+def _left(model: Model, tables: frozenset[str], size: int | None) -> str:
+    """Which other tensors look as if they had tokens, as a part of a note."""
+    names = [
+        name
+        for name, entry in model.source.entries.items()
+        if name not in tables
+        and size in entry.shape
+        and not IN_LAYER.search(name)
+        and not has_no_tokens(name)
+    ]
+    return f"; as long as the vocabulary, but not matched: {', '.join(names)}" if names else ""
