@@ -102,6 +102,21 @@ def test_warnings_are_said(
     assert [record.getMessage() for record in caplog.records] == [f"out: {n}" for n in notes]
 
 
+def test_a_missing_configuration_is_one_warning(
+    models: tuple[Model, list[Model]], polytask: Command
+) -> None:
+    def notes(out: str, *inputs: str) -> list[str]:
+        assert polytask("merge", "average", *inputs, "--out", out).code == 0
+        return list(json.loads(Path(out, "merge.json").read_text())["notes"])
+
+    assert notes("one", "a", "b/model.safetensors") == []
+    assert notes("two", "a/model.safetensors", "b") == [
+        "a/model.safetensors has no config.json, so the result has none; b has"
+    ]
+    Path("a/config.json").write_text('{"model_type": "tiny", "quantization_config": null}')
+    assert notes("three", "a", "b") == []
+
+
 def test_methods_are_listed(polytask: Command) -> None:
     answer = polytask("list", "merging")
     assert answer.code == 0

@@ -110,6 +110,9 @@ def test_heads_that_not_all_models_have(
     skipped = merged(polytask, "average", *MODELS, "passed", "--heads", "skip")
     assert not score & skipped.keys()
     assert polytask("predict", "merged-2", stdin=ROW).code == 0
+    none = polytask("merge", "average", "passed", "score", "--heads", "skip", "--out", "merged")
+    assert none.code == 2
+    assert "heads='skip': no task is one of all models: none would be left" in none.err
 
 
 @pytest.mark.parametrize(

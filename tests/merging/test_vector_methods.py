@@ -29,6 +29,16 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no weight": ("geometric_median", {"weights": 0.0}, "weights: are all 0"),
     "no weight on an arc": ("nuslerp", {"weights": 0.0}, "weights: are all 0 for tensor 'embed"),
     "no sum": ("multislerp", {"weights": [1.0, -1.0]}, "weights: add up to 0 for tensor 'embed"),
+    "no sum but rounding": (
+        "multislerp",
+        {"weights": [0.1 + 0.2, -0.3]},
+        "weights: add up to 0 for tensor 'embed",
+    ),
+    "nothing to divide by": (
+        "linear",
+        {"weights": [0.1 + 0.2, -0.3]},
+        "weights: add up to 0 for tensor 'embed.*normalise=False",
+    ),
     "tolerance": ("karcher", {"tolerance": 0.0}, "tolerance: must be above 0, got 0.0"),
     "iterations": ("karcher", {"iterations": 0}, "iterations: must be an integer of at least 1"),
     "half a step": ("geometric_median", {"iterations": 1.5}, "iterations: must be an integer"),

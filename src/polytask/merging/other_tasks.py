@@ -46,7 +46,7 @@ def apart(inputs: Sequence[Input], *, base: bool, choice: HeadChoice) -> Apart:
 
     Raises:
         InputError: the models differ in something else than their tasks, or describe a task, or
-            the inputs of a data set, differently.
+            the inputs of a data set, differently, or no task would be left.
     """
     if not all(_is_model(one) for one in inputs):
         return Apart(inputs, [])
@@ -56,6 +56,8 @@ def apart(inputs: Sequence[Input], *, base: bool, choice: HeadChoice) -> Apart:
     if not some:
         return Apart(inputs, [])
     kept = set() if choice == "skip" else some
+    if choice == "skip" and some == set().union(*tasks):
+        raise InputError("heads='skip': no task is one of all models: none would be left")
     joined = _joined(described, without=some - kept)
     beginnings = tuple(HEAD.format(task) for task in some)
     sources = [Subset(one.source, _without(one, beginnings)) for one in inputs]

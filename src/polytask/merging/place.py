@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "Position", "depths", "layer_of"]
 
-LAYER = re.compile(r"(?:^|(?<=\.))(\d+)(?=\.)")
-"""The number of a layer in the name of a tensor: the first part that is a number."""
+NAMED = re.compile(r"(?:^|\.)(?:layers?|blocks?|h)\.(\d+)(?=\.)")
+"""The number of a layer in the name of a tensor: the first behind a part that says so..."""
+
+NUMBER = re.compile(r"(?:^|\.)(\d+)(?=\.)")
+"""... or else the first part that is a number."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Place:
 
 def layer_of(name: str) -> tuple[str, int] | None:
     """The prefix and the number of the layer of a tensor; None outside the layers."""
-    found = LAYER.search(name)
-    return None if found is None else (name[: found.start()], int(found[1]))
+    found = NAMED.search(name) or NUMBER.search(name)
+    return None if found is None else (name[: found.start(1)], int(found[1]))
 
 
 def depths(names: Iterable[str]) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from polytask.merging.engine.compiled import Compiled, compiled
 from polytask.merging.engine.group import Group
 from polytask.merging.engine.identity import identify
 from polytask.merging.engine.random_numbers import key_of
+from polytask.merging.engine.settings_fit import check_slices
 from polytask.merging.engine.survey import Mapper, ModelPopulation, TensorPopulation, one_by_one
 from polytask.merging.engine.treatment import Treatment, is_variance, treatment
 from polytask.merging.kinds import Delta, Weights
@@ -77,7 +78,7 @@ class Merger:
         statistics: of each model, if the method needs them.
 
     Raises:
-        InputError: the tensors of the inputs do not fit together.
+        InputError: the tensors of the inputs do not fit together, or an option does not fit them.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Merger:
         self.differing: set[str] = set()
         self._dtype = _widest([self.reference, *self._models])
         at = self.reference.positions()
+        check_slices(method, 1 + max((position.segment for position in at.values()), default=0))
         self.items = [self._item(n, at.get(n, Position(0.0))) for n in self.reference.entries]
         self._found: Any = None
         self.compiled: Compiled | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from polytask.errors import InputError
 from polytask.merging.adapters.heads import Head
 from polytask.merging.engine.merger import Merger
+from polytask.merging.engine.settings_fit import unused_rules
 from polytask.merging.engine.threads import Threads
 from polytask.merging.inputs import Input, open_inputs
 from polytask.merging.other_tasks import Apart, apart
@@ -75,6 +76,7 @@ def prepare(plan: Plan, out: Path, *, other_tasks: bool = False) -> Prepared:
         [plan.method],
     )
     notes += notes_on(statistics, merger.reference.entries)
+    notes += unused_rules(plan.method, merger.reference.entries)
     return Prepared(plan, inputs, merger, notes, statistics, found.heads)
 
 
@@ -82,9 +84,9 @@ def _compare(plan: Plan, inputs: Sequence[Input]) -> list[str]:
     """Notes on what differs beside the weights, after a look that it may."""
     locations = [location for model in inputs for location in model.locations]
     reference, *others = dict.fromkeys(locations)
-    if plan.tokenizer == "same":
-        check_tokenizers(reference, others)
     matched = dict.fromkeys(note for model in inputs for note in model.notes)
+    if plan.tokenizer == "same":
+        matched |= dict.fromkeys(check_tokenizers(reference, others))
     whole = [location for location in others if location.layout not in ("adapter", "compressed")]
     joined = inputs[0].description is not None
     return [*matched, *check_assets(reference, whole, changed=inputs[0].config, joined=joined)]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from polytask.errors import InputError
 from polytask.merging.contract import Contract
+from polytask.merging.methods.total import total_of
 from polytask.merging.place import Place
 from polytask.merging.settings import PerModel, check_finite, check_switches, for_models
 from polytask.merging.weighted import WeightedMethod
@@ -42,7 +42,5 @@ class Linear(WeightedMethod):
         weights = for_models(self.weights, at)
         if not self.normalise:
             return weights
-        total = sum(weights)
-        if total == 0:
-            raise InputError(f"weights: add up to 0 for tensor {at.tensor!r}: normalise=False?")
+        total = total_of(weights, at)
         return [weight / total for weight in weights]

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from polytask.errors import InputError
 from polytask.merging.contract import Contract
 from polytask.merging.engine.gramian import cosines, gramian, norms
 from polytask.merging.kinds import Delta, Weights
 from polytask.merging.method import DeltaMethod, Scope
 from polytask.merging.methods.sums import combination
+from polytask.merging.methods.total import total_of
 from polytask.merging.place import Place
 from polytask.merging.population import Population
 from polytask.merging.settings import PerModel, check_finite, check_switches, for_models
@@ -64,11 +64,10 @@ class MultiSLERP(DeltaMethod):
     def survey(self, population: Population) -> Tensor:
         """The factors of the models, float64 ``[models]``."""
         products = gramian(population)
-        weights = products.new_tensor(for_models(self.weights, population.at))
+        given = for_models(self.weights, population.at)
+        weights = products.new_tensor(given)
         if self.normalise:
-            if weights.sum() == 0:
-                raise InputError(f"weights: add up to 0 for tensor {population.at.tensor!r}")
-            weights = weights / weights.sum()
+            weights = weights / total_of(given, population.at)
         lengths = norms(products)
         square = weights @ cosines(products) @ weights
         if not float(square.detach()) > CANCELLED**2:

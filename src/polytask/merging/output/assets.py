@@ -75,21 +75,27 @@ def check_assets(
     Raises:
         InputError: weights are quantised, or descriptions of polytask models differ.
     """
-    config = read_config(reference)
     for location in (reference, *others):
         if _is_quantised(location):
             raise InputError(f"{location.folder}: its weights are quantised: they cannot be merged")
     for other in () if joined else others:
         _check_descriptions(reference, other)
-    return [
-        *_left(reference),
-        *(
-            f"config.json of {other.path} differs at {key}; that of {reference.path} is kept"
-            for other in others
-            for key in _differences(config, read_config(other))
-            if key not in changed
-        ),
-    ]
+    return [*_left(reference), *_configurations(reference, others, changed)]
+
+
+def _configurations(
+    reference: Location, others: Sequence[Location], changed: Collection[str]
+) -> Iterator[str]:
+    """A sentence for every difference between configurations, or one for a missing one."""
+    config, found = read_config(reference), [(other, read_config(other)) for other in others]
+    having = [other for other, its in found if its]
+    if not config and having:
+        yield f"{reference.path} has no config.json, so the result has none; {having[0].path} has"
+        return
+    for other, its in found:
+        differing = [key for key in _differences(config, its) if key not in changed] if its else []
+        for key in differing:
+            yield f"config.json of {other.path} differs at {key}; that of {reference.path} is kept"
 
 
 def _left(reference: Location) -> list[str]:
@@ -108,9 +114,9 @@ def _left(reference: Location) -> list[str]:
 def _is_quantised(location: Location) -> bool:
     """Whether a description beside the weights says so."""
     file = location.folder / "config.json"
-    keys = _mapping(file) if file.is_file() else {}
-    described = not keys.keys().isdisjoint({"quantization_config", "compression_config"})
-    return described or (location.folder / "quantize_config.json").is_file()
+    config = _mapping(file) if file.is_file() else {}
+    described = [config.get(key) for key in ("quantization_config", "compression_config")]
+    return described != [None, None] or (location.folder / "quantize_config.json").is_file()
 
 
 def copy_assets(
