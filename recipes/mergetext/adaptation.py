@@ -45,9 +45,10 @@ class Adaptation:
     ) -> None:
         self.encoder, self.heads, self.size, self.seed = encoder, heads, size, seed
         self.batches = {
-            name: texts.first(size.batches * size.rows).batches(size.rows)
+            name: encoder.batches(texts.first(size.batches * size.rows), size.rows, seed)
             for name, texts in examples.items()
         }
+        self.few = {name: texts.first(size.fisher).texts for name, texts in examples.items()}
         self.experts = merging.Experts(
             model=encoder.model,
             base=base,
@@ -109,10 +110,9 @@ class Adaptation:
 
     def _fisher(self, task: str) -> merging.Statistics:
         self.encoder.model.load_state_dict(self.experts.models[task])
-        texts = [text for batch in self.batches[task] for text in batch.texts]
         return merging.collect_fisher(
             self.encoder.model,
-            texts[: self.size.fisher],
+            self.few[task],
             forward=lambda model, text: self.encoder.logits([text], self.heads[task]),
             labels="sampled",
             seed=self.seed,

@@ -97,6 +97,12 @@ class Encoder:
         """``[N, D]`` of length 1 by the model as it is, with gradients."""
         return self._forward([self._ids(text) for text in texts])
 
+    def batches(self, examples: Examples, size: int, seed: int) -> list[Examples]:
+        """All examples, so many of like length at a time, in a random order."""
+        order = np.argsort([len(self._ids(text)) for text in examples.texts], kind="stable")
+        found = [examples.rows(order[at : at + size]) for at in range(0, len(order), size)]
+        return [found[index] for index in np.random.default_rng(seed).permutation(len(found))]
+
     def mask(self, texts: list[str]) -> Tensor:
         """``[N, tokens]`` 1 for tokens, 0 for padding."""
         return _padded([[1] * len(self._ids(text)) for text in texts])

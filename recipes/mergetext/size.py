@@ -17,7 +17,7 @@ class Size:
         validation: texts of each task that choose factors.
         test: texts of each task that methods are compared on.
         batches: of training texts of each task, for methods that need some.
-        rows: texts of such a batch.
+        rows: texts of such a batch, which are of like length.
         adaptation: steps of the methods that learn from them.
         fisher: of these texts, how many measure the Fisher information of each task.
     """

@@ -107,9 +107,9 @@ class Study:
         for name in COMPRESSED:
             self._measure(name, lambda name=name: self._compressed(name))
         self._measure("cosines", self._cosines)
-        self._adapt()
         self.train(["joint"])
         self._measure("joint", lambda: self._single(self._state("joint"), "training"))
+        self._adapt()
 
     def train(self, names: Sequence[str]) -> None:
         """Finetune what the folder does not hold yet.

@@ -32,10 +32,9 @@ class Examples:
         """So many of them; they are in no order already."""
         return Examples(self.texts[:count], self.labels[:count])
 
-    def batches(self, size: int) -> list[Examples]:
-        """All of them, so many at a time."""
-        starts = range(0, len(self.texts), size)
-        return [Examples(self.texts[i : i + size], self.labels[i : i + size]) for i in starts]
+    def rows(self, rows: np.ndarray) -> Examples:
+        """Those of some numbers."""
+        return Examples([self.texts[row] for row in rows], self.labels[rows])
 
 
 @dataclass(frozen=True)
