@@ -333,6 +333,14 @@ def test_configurations_that_differ_are_said(save: Save, tmp_path: Path) -> None
     assert note.startswith(f"config.json of {models['one']} differs at size")
 
 
+def test_models_that_are_equal_are_said_as_merge_says_it(stored: Stored, tmp_path: Path) -> None:
+    one = stored.paths["one"]
+    twice = {"one": one, "again": one, "two": stored.paths["two"]}
+    report = compress("int8", base=stored.folder, models=twice, out=tmp_path / "x")
+    merged = merge("task_arithmetic", base=stored.folder, models=[one, one], out=tmp_path / "out")
+    assert report.notes == merged.notes == [f"the same weights: {one}, {one}"]
+
+
 def test_a_seed_that_is_none(stored: Stored, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="seed: must be an integer of at least 0, got -1"):
         compress("emr", base=stored.folder, models=stored.paths, out=tmp_path / "x", seed=-1)

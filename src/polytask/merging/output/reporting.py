@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,7 +23,7 @@ from polytask.merging.plan import Plan
 from polytask.merging.report import Report
 from polytask.merging.statistics.opened import OpenStatistics
 
-__all__ = ["make_report"]
+__all__ = ["make_report", "repeated"]
 
 
 def make_report(
@@ -57,7 +57,7 @@ def make_report(
         from_reference=differing,
         dtype=str(main_dtype(output.entries)).removeprefix("torch."),
         rounding_cost=None if plan.base is None else _cost(written),
-        notes=[*prepared.notes, *_repeated(described)],
+        notes=[*prepared.notes, *repeated((tuple(d["content"]), d["path"]) for d in described)],
         heads={name: head.source.label for name, head in output.heads.items()},
         adapter=_adapter(written) if written.truncations else None,
     )
@@ -114,9 +114,13 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _repeated(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence for all inputs of one content."""
-    paths: dict[tuple[str, ...], list[str]] = {}
-    for described in inputs:
-        paths.setdefault(tuple(described["content"]), []).append(described["path"])
+def repeated(inputs: Iterable[tuple[Hashable, str]]) -> list[str]:
+    """A sentence for all inputs of one content.
+
+    Args:
+        inputs: of each what it holds, and its path.
+    """
+    paths: dict[Hashable, list[str]] = {}
+    for content, path in inputs:
+        paths.setdefault(content, []).append(path)
     return [f"the same weights: {', '.join(same)}" for same in paths.values() if len(same) > 1]
