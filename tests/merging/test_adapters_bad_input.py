@@ -74,6 +74,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "a pattern that is none": (config(alpha_pattern={"(": 3}), r"pattern '\(': missing \)"),
     "a rank in a pattern": (config(rank_pattern={"0": 2.5}), r"0: expected a rank"),
     "a switch": (config(use_rslora="yes"), r"use_rslora: expected true or false, got 'yes'"),
+    "another switch": (config(fan_in_fan_out="x"), r"fan_in_fan_out: expected true or false"),
     "another rank": (
         config(r=3),
         r"b: module 'layers.0' has rank 3 by adapter_config.json, but factors of shapes 2 x 8 and",
@@ -142,6 +143,18 @@ CASES: dict[str, tuple[Change, str]] = {
     "a factor of one dimension": (
         tensors(lambda found: found.update({DOWN: torch.ones(2)})),
         r"module 'layers.0' has rank 2 .* factors of shapes 2 and 24 x 2",
+    ),
+    "a factor of integers": (
+        tensors(lambda found: found.update({DOWN: torch.ones(2, 8).int()})),
+        r"b: tensor 'base_model.model.layers.0.lora_A.weight' is torch.int32: factors are float",
+    ),
+    "a magnitude of integers": (
+        tensors(
+            lambda found: found.update(
+                {UP.replace("B.weight", "magnitude_vector"): torch.ones(24).int()}
+            )
+        ),
+        r"layers.0.lora_magnitude_vector' is torch.int32: factors are floating-point",
     ),
     "other modules": (
         rename("layers.1.", "layers.2."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,20 @@ CASES: dict[str, tuple[Change, str]] = {
         lambda folder: (folder / "model.safetensors").write_text("version https://git-lfs"),
         r"b/model.safetensors: truncated or no safetensors file",
     ),
+    "a link to itself": (
+        lambda folder: (
+            (folder / "model.safetensors").unlink(),
+            (folder / "model.safetensors").symlink_to("model.safetensors"),
+        ),
+        r"b/model.safetensors: cannot be read: Too many levels of symbolic links",
+    ),
+    "a pipe": (
+        lambda folder: (
+            (folder / "model.safetensors").unlink(),
+            os.mkfifo(folder / "model.safetensors"),
+        ),
+        r"b/model.safetensors: cannot be read: it is no regular file",
+    ),
     "pickled": (pickled, r"pytorch_model.bin: is pickled, and reading it would run code"),
     "no weights": (lambda folder: (folder / "model.safetensors").unlink(), r"b: no weights"),
     "two sets of weights": (
@@ -124,6 +139,10 @@ CASES: dict[str, tuple[Change, str]] = {
     "factors of an adapter": (
         tensors(lambda model: model.update({"base_model.model.x.lora_A.weight": torch.ones(2)})),
         r"b: tensor 'base_model.model.x.lora_A.weight' is a factor of an adapter: name the folder",
+    ),
+    "quantised weights that nothing describes": (
+        tensors(lambda model: model.update({"layers.0.SCB": torch.ones(2)})),
+        r"b: tensor 'layers.0.SCB' is of quantised weights: they cannot be merged",
     ),
     "statistics": (
         lambda folder: Statistics(
@@ -267,7 +286,7 @@ def test_the_command_line_says_the_same(
         (("ties", "a", "b"), "polytask: TIES merges changes from a base model: give base"),
         (("linear", "a", "b", "--weights", "1,x"), "polytask: --weights: expected a number"),
         (("slerp", "a", "b", "--density", "0.5"), "polytask: slerp: unknown option '--density'"),
-        (("plan.yaml",), "polytask: plan.yaml: cannot be read as YAML"),
+        (("plan.yaml",), "polytask: plan.yaml: cannot be read: "),
         (("plan.yaml", "a"), "polytask: plan.yaml: base, models and options of the method belong"),
     ):
         answer = polytask("merge", *arguments, "--out", "out")

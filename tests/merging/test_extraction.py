@@ -189,6 +189,12 @@ def test_the_rank_is_the_least(singular: list[float], more: int, energy: float, 
     assert rank == 1 or kept[rank - 2] < energy + 1e-6
 
 
+def test_an_energy_of_numpy_is_a_number() -> None:
+    finetuned(bert, "query")
+    report = extract_adapter(base="base", model="tuned", out="adapter", energy=np.float32(0.5))
+    assert report.plan["extraction"]["energy"] == 0.5
+
+
 def test_the_report_names_what_is_lost(caplog: pytest.LogCaptureFixture) -> None:
     finetuned(bert)
     report = extract_adapter(base="base", model="tuned", out="adapter", rank=1, bias="none")
@@ -230,11 +236,28 @@ def extract(**options: Any) -> Report:
         ({"rank": 2, "energy": 0.5}, "give either rank or energy"),
         ({"rank": 0}, "rank: must be an integer of at least 1, got 0"),
         ({"energy": 1.5}, r"energy: must be in \(0, 1\], got 1.5"),
+        ({"energy": "x"}, r"energy: must be in \(0, 1\], got 'x'"),
+        ({"energy": True}, r"energy: must be in \(0, 1\], got True"),
         ({"rank": 2, "bias": "some"}, "unknown bias 'some'"),
         ({"rank": 2, "targets": ["l.qery"]}, "unknown target 'l.qery'; did you mean 'l.query'"),
         ({"rank": 2, "modules_to_save": ["nrm"]}, "unknown module to save 'nrm'; did you mean 'no"),
-        ({"rank": 2, "modules_to_save": ["query"]}, "tuned: no linear layer differs from base"),
+        ({"rank": 2, "targets": "query"}, "targets: expected a list, got str"),
+        ({"rank": 2, "modules_to_save": "norm"}, "modules_to_save: expected a list, got str"),
+        ({"rank": 2, "targets": []}, "targets: there are none; leave it out for all linear"),
+        (
+            {"rank": 2, "targets": ["query"], "modules_to_save": ["norm", "query"]},
+            "targets: 'query' is in modules_to_save too",
+        ),
+        (
+            {"rank": 2, "modules_to_save": ["query"]},
+            "tuned: no linear layer outside modules_to_save differs from base",
+        ),
+        ({"rank": 2, "fan_in_fan_out": "x"}, "fan_in_fan_out: must be true or false, got 'x'"),
         ({"rank": 2, "model": "base"}, "base: no linear layer differs from base"),
+        (
+            {"rank": 2, "model": "base", "targets": ["query"]},
+            "base: no linear layer of targets differs from base",
+        ),
         ({"rank": 2, "model": "broken"}, r"broken: tensor '.*weight' holds NaN or infinities"),
         ({"rank": 2, "out": "base"}, "base: exists already"),
         ({"rank": 2, "dtype": "int8"}, "unknown dtype 'int8'"),

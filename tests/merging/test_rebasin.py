@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -233,6 +233,9 @@ def aligned(spec: dict[str, Any] | None = None, **model: Tensor) -> Alignment:
         ),
         ({"spec": {"up": (Axis("P", block=3),)}}, "2 entries are not 1 x units x 3"),
         ({"spec": {"up": (3,)}}, "tensor 'up': 3 is no permutation"),
+        ({"spec": {"up": "P"}}, "tensor 'up': expected a list, got str"),
+        ({"spec": {"up": None}}, "tensor 'up': expected a list, got NoneType"),
+        ({"spec": ["up"]}, "axes: expected tensor -> its axes, got list"),
         ({"up": torch.full((2, 2), torch.nan)}, "model: tensor 'up' holds NaN or infinities"),
         ({"up": torch.ones(3, 2)}, "tensor 'up' differs in shape: 2 x 2 in reference, 3 x 2 in mo"),
         ({"more": torch.ones(1)}, "model: its tensors are not those of reference: 1 extra"),
@@ -241,6 +244,33 @@ def aligned(spec: dict[str, Any] | None = None, **model: Tensor) -> Alignment:
 def test_wrong_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         aligned(**options)
+
+
+SPEC_OF_AXES: dict[str, list[str | None]] = {"up": ["hidden"], "down": [None, "hidden"]}
+MOVED = {"hidden": torch.tensor([1, 0])}
+
+
+def test_the_axes_of_a_spec_will_do() -> None:
+    model, _ = shuffled(REFERENCE, HIDDEN, 1)
+    found = align_state_dict(REFERENCE, model, SPEC_OF_AXES)
+    assert same(found.state, align_state_dict(REFERENCE, model, HIDDEN).state)
+    assert align_state_dicts([REFERENCE, model], SPEC_OF_AXES)[0].distance_after == 0
+    moved = permute_state_dict(model, SPEC_OF_AXES, MOVED)
+    assert same(moved, permute_state_dict(model, HIDDEN, MOVED))
+
+
+@pytest.mark.parametrize("spec", [None, "spec.json"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda spec: align_state_dict(REFERENCE, REFERENCE, spec),
+        lambda spec: align_state_dicts([REFERENCE, REFERENCE], spec),
+        lambda spec: permute_state_dict(REFERENCE, spec, MOVED),
+    ],
+)
+def test_what_is_no_spec(call: Callable[[Any], object], spec: Any) -> None:
+    with pytest.raises(InputError, match="spec: expected a PermutationSpec, or tensor -> its axes"):
+        call(spec)
 
 
 @pytest.mark.parametrize(

@@ -195,6 +195,15 @@ def test_a_seed_that_is_none() -> None:
         run(seed=-1)
 
 
+def test_specs_in_memory() -> None:
+    write("one")
+    write("two", up=torch.eye(2).flip(0).contiguous())
+    found = run(spec={"up": ["P"], "down": [None, "P"]}).plan["rebasin"]
+    assert found["moved"] == {"P": 2}
+    with pytest.raises(InputError, match=r"spec: expected a PermutationSpec, .* got str"):
+        run(spec="spec.json", out="other")
+
+
 def test_adapters_and_quantised_weights_are_refused() -> None:
     save_pair("bert")
     Path("adapter").mkdir()

@@ -311,5 +311,7 @@ def test_a_module_without_result() -> None:
         def forward(self, rows: Tensor) -> None:
             return None
 
+    with pytest.raises(InputError, match="module: expected a module, got NoneType"):
+        permutation_spec(None, torch.randn(ROWS))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="Silent: returns no tensor"):
         permutation_spec(Silent(), torch.randn(ROWS))

@@ -232,6 +232,35 @@ def test_a_whole_model_passes_bit_for_bit(made: Callable[..., list[Model]], tmp_
         )
 
 
+def test_paths_may_be_texts(made: Callable[..., list[Model]]) -> None:
+    one, _ = made(bert)
+    stack = Stack({"": [LayerRange("a", 0, LAYERS)]})  # type: ignore[dict-item]
+    assert stack == Stack({"": (LayerRange(Path("a"), 0, LAYERS),)})
+    for out, model in (("stacked", stack), ("plain", "a")):
+        run_plan(Plan(method=Passthrough(), models=(model,)), out=out)  # type: ignore[arg-type]
+        found = load_file(f"{out}/model.safetensors")
+        assert all(torch.equal(value, one[key]) for key, value in found.items())
+
+
+RANGE = LayerRange(Path("a"), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LayerRange(None, 0, 1), "model: expected a path, got NoneType"),  # type: ignore[arg-type]
+        (lambda: Stack([RANGE]), "slices: expected stack -> ranges of layers, got list"),  # type: ignore[arg-type]
+        (lambda: Stack({"": RANGE}), r"slices\[''\]: expected a list, got LayerRange"),  # type: ignore[dict-item]
+        (lambda: Stack({"": ("a",)}), r"slices\[''\]: expected a LayerRange, got str"),  # type: ignore[arg-type, dict-item]
+        (lambda: Stack({0: (RANGE,)}), "slices: 0 is no name of a stack"),  # type: ignore[dict-item]
+        (lambda: Stack({"": ()}), "slices: there are none"),
+    ],
+)
+def test_stacks_that_are_none(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+
+
 PASS = "merge_method: passthrough\n"
 SLICE = "  - sources: [{model: a, layer_range: [0, 2]}]\n"
 TWO = "{{model: a, layer_range: {}}}, {{model: b, layer_range: {}}}"

@@ -15,11 +15,13 @@ from torch import nn
 
 from polytask.errors import InputError
 from polytask.merging import (
+    Change,
     Contract,
     Delta,
     DeltaMethod,
     Method,
     Place,
+    Plan,
     TaskVector,
     WeightMethod,
     Weights,
@@ -27,7 +29,9 @@ from polytask.merging import (
     merge,
     merge_state_dicts,
     prepare_state_dicts,
+    run_plan,
 )
+from polytask.merging.methods.task_arithmetic import TaskArithmetic
 
 BASE, (A, B) = trained(2)
 
@@ -105,6 +109,35 @@ def test_on_disk(case: str, save: Save, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         merge("task_arithmetic", **{**paths, **given})
     assert not (tmp_path / "out").exists()
+
+
+PLANS: dict[str, tuple[dict[str, Any], str]] = {
+    "one model": ({"models": "a"}, "models: expected a list, got str"),
+    "tensors": ({"models": (A,)}, r"models\[0\]: expected a path, got dict"),
+    "a base of tensors": ({"base": BASE}, "base: expected a path, got dict"),
+    "one file of statistics": ({"statistics": "a"}, "statistics: expected a list, got str"),
+}
+
+
+@pytest.mark.parametrize("case", list(PLANS))
+def test_plans(case: str) -> None:
+    given, message = PLANS[case]
+    with pytest.raises(InputError, match=message):
+        Plan(**{"method": TaskArithmetic(), "base": Path("base"), "models": (Path("a"),), **given})
+
+
+def test_plans_take_texts_as_paths(save: Save, tmp_path: Path) -> None:
+    base, one = str(save("base", BASE)), str(save("a", A))
+    change: Any = Change(one, base)  # type: ignore[arg-type]
+    plan = Plan(method=TaskArithmetic(), base=base, models=[one, change])  # type: ignore[arg-type]
+    assert plan.models == (Path(one), Change(Path(one), Path(base)))
+    assert run_plan(plan, out=str(tmp_path / "out")).out == tmp_path / "out"
+    with pytest.raises(InputError, match="out: expected a path, got NoneType"):
+        run_plan(plan, out=None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="plan: expected a Plan, got str"):
+        run_plan("plan.yaml", out=tmp_path / "out")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="base: expected a path, got NoneType"):
+        Change(Path(one), None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,11 @@ tokenizer:
         ({"tokens": {"x": TokenRow("a")}}, "tokens: need tokenizer 'base', 'union' or"),
         ({"tokenizer": "base", "tokens": {"x": TokenRow("c")}}, "tokens: unknown model 'c'"),
         ({"tokenizer": "base", "tokens": {"x": TokenRow("a")}}, "a: unknown token 'x'"),
+        ({"tokenizer": "base", "tokens": ["x"]}, "tokens: expected token -> TokenRow, got list"),
+        ({"tokenizer": "base", "tokens": {"x": "a"}}, "tokens: 'x': expected a TokenRow, got str"),
+        ({"tokenizer": "base", "tokens": {3: TokenRow("a")}}, "tokens: 3 is no token"),
+        ({"tokenizer": "base", "tokens": {"": TokenRow("a")}}, "tokens: '' is no token"),
+        ({"tokenizer": "base", "tokens": {"x": TokenRow(3)}}, "tokens: expected a path, got int"),
         ({"tokenizer": "base", "tokens": {"x": TokenRow("a", 4)}}, "a: has 4 rows for tokens"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from polytask.errors import InputError, unknown
 from polytask.merging.engine.content import ContentHash
+from polytask.merging.given import as_path
 from polytask.merging.model import Model
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.checkpoint import Checkpoint
@@ -19,6 +21,10 @@ from polytask.merging.tokens.tokenizers import TokenizerChoice
 from polytask.merging.tokens.vocabulary import Matched, by_token, match, new_tokenizer
 
 __all__ = ["Input", "Models", "kind_of_change", "open_models", "with_tokens"]
+
+
+QUANTISED = (".SCB", ".qweight", ".qzeros", ".absmax", ".quant_map")
+"""Ends of names beside quantised weights, of bitsandbytes, GPTQ and AWQ."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,14 @@ def open_models(paths: Iterable[Path]) -> Models:
     Raises:
         InputError: there is no model, or its files are truncated or contradict themselves.
     """
-    opened: dict[tuple[Path, ...], Input] = {}
+    opened: dict[tuple[str, ...], Input] = {}
     found: dict[Path, Input] = {}
     for path in dict.fromkeys(paths):
         location = locate(path)
         if location.layout in ("adapter", "compressed"):
             raise InputError(f"{path}: is {kind_of_change(path)}: a model is wanted here")
-        files = tuple(file.resolve() for file in location.files)
+        # Path.resolve raises on a link to itself, before an error can say which file that is.
+        files = tuple(os.path.realpath(file) for file in location.files)
         if files not in opened:
             checkpoint = Checkpoint(str(path), location.files)
             _check_model(checkpoint, location)
@@ -87,6 +94,11 @@ def _check_model(checkpoint: Checkpoint, location: Location) -> None:
     if found := kinds & {"fisher", "gramian"}:
         raise InputError(f"{checkpoint.label}: holds {found.pop()} statistics, not a model")
     for name in checkpoint.entries:
+        if name.endswith(QUANTISED):
+            raise InputError(
+                f"{checkpoint.label}: tensor {name!r} is of quantised weights: they cannot be "
+                "merged"
+            )
         if ".lora_A." in name or ".lora_B." in name:
             raise InputError(
                 f"{checkpoint.label}: tensor {name!r} is a factor of an adapter: name the folder "
@@ -106,8 +118,10 @@ def with_tokens(
         base: whether the first model is the base.
 
     Raises:
-        InputError: a model has no tokens that can be matched, or not the row that it is to give.
+        InputError: a model has no tokens that can be matched, or not the row that it is to give; or
+            tokens are no mapping of texts to rows.
     """
+    _check_tokens(tokens)
     inputs = list({id(one): one for one in opened.values()}.values())
     models = [Model(one.location, one.source) for one in inputs]
     if choice == "same" or not models:
@@ -126,11 +140,21 @@ def with_tokens(
     return {path: new[id(one)] for path, one in opened.items()}
 
 
+def _check_tokens(tokens: object) -> None:
+    if not isinstance(tokens, Mapping):
+        raise InputError(f"tokens: expected token -> TokenRow, got {type(tokens).__name__}")
+    for token, row in tokens.items():
+        if not isinstance(token, str) or not token:
+            raise InputError(f"tokens: {token!r} is no token: give its text")
+        if not isinstance(row, TokenRow):
+            raise InputError(f"tokens: {token!r}: expected a TokenRow, got {type(row).__name__}")
+
+
 def _index(row: TokenRow, opened: Models, inputs: Sequence[Input]) -> int | None:
     """Which input gives a row."""
     if row.model is None:
         return None
-    path = Path(row.model)
+    path = as_path("tokens", row.model)
     if path not in opened:
         raise unknown("model", path, opened, where="tokens")
     return next(at for at, one in enumerate(inputs) if one is opened[path])

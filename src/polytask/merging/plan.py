@@ -13,6 +13,7 @@ from polytask.errors import InputError
 from polytask.merging.adapters.heads import HeadChoice, check_head_choice
 from polytask.merging.adapters.output import check_adapter_rank
 from polytask.merging.engine.rounding import Rounding, check_dtype, check_rounding
+from polytask.merging.given import as_list, as_path, as_paths
 from polytask.merging.layers.stack import Stack
 from polytask.merging.method import Method
 from polytask.merging.methods import METHODS
@@ -36,10 +37,17 @@ class Change:
     Args:
         model: path of the model that is reached.
         base: path of the model where it starts.
+
+    Raises:
+        InputError: these are no paths.
     """
 
     model: Path
     base: Path
+
+    def __post_init__(self) -> None:
+        for name in ("model", "base"):
+            object.__setattr__(self, name, as_path(name, getattr(self, name)))
 
     def __str__(self) -> str:
         return f"{self.model} - {self.base}"
@@ -66,8 +74,8 @@ class Plan:
         adapter_rank: write an adapter of this rank instead of a model; None for a model.
 
     Raises:
-        InputError: an unknown dtype, rounding or choice of tokenizer or heads, a seed or rank that
-            is none, a size that is none, models or statistics that the method cannot merge, or
+        InputError: an unknown dtype, rounding or choice of tokenizer or heads, a path, seed or rank
+            that is none, a size that is none, models or statistics that the method cannot merge, or
             statistics where layers or tokens are not those of the models.
     """
 
@@ -85,6 +93,12 @@ class Plan:
     adapter_rank: int | None = None
 
     def __post_init__(self) -> None:
+        models = enumerate(as_list("models", self.models))
+        made = tuple(_input(f"models[{index}]", model) for index, model in models)
+        object.__setattr__(self, "models", made)
+        if self.base is not None:
+            object.__setattr__(self, "base", _input("base", self.base))
+        object.__setattr__(self, "statistics", as_paths("statistics", self.statistics))
         if self.dtype is not None:
             check_dtype(self.dtype)
         check_rounding(self.rounding)
@@ -97,11 +111,10 @@ class Plan:
         if self.adapter_rank is not None:
             check_adapter_rank(self.adapter_rank, self.method)
         adapters = any(isinstance(model, Path) and is_change(model) for model in self.models)
-        base, models = self.base is not None, len(self.models)
         check_inputs(
             self.method,
-            base=base,
-            models=models,
+            base=self.base is not None,
+            models=len(self.models),
             adapters=adapters,
             statistics=len(self.statistics),
         )
@@ -116,6 +129,11 @@ class Plan:
         storing = tuple(f.name for f in fields(self) if f.name not in INPUTS)
         values = {key: _plain(getattr(self, key)) for key in storing}
         return {"method": described.pop("type"), "options": described, **values}
+
+
+def _input(name: str, given: Path | Change | Stack) -> Path | Change | Stack:
+    """What is merged; a text is the path of a model."""
+    return given if isinstance(given, Change | Stack) else as_path(name, given)
 
 
 def _described(method: Method) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from polytask.merging.engine.prepared import Prepared, prepare
 from polytask.merging.engine.rounding import check_dtype
 from polytask.merging.engine.stream import Precision
 from polytask.merging.engine.threads import Threads
+from polytask.merging.given import as_path
 from polytask.merging.output.model import ModelOutput
 from polytask.merging.output.output import Output, write_folder
 from polytask.merging.output.reporting import make_report
@@ -28,7 +29,7 @@ __all__ = ["finish", "run_plan"]
 logger = logging.getLogger(__name__)
 
 
-def run_plan(plan: Plan, *, out: Path, threads: int | None = None) -> Report:
+def run_plan(plan: Plan, *, out: str | Path, threads: int | None = None) -> Report:
     """Do what a plan says.
 
     Args:
@@ -37,9 +38,12 @@ def run_plan(plan: Plan, *, out: Path, threads: int | None = None) -> Report:
         threads: how many; as many as processors by default.
 
     Raises:
-        InputError: as `merge`.
+        InputError: as `merge`; or there is no plan.
         RunError: as `merge`.
     """
+    if not isinstance(plan, Plan):
+        raise InputError(f"plan: expected a Plan, got {type(plan).__name__}")
+    out = as_path("out", out)
     prepared = prepare(plan, out, other_tasks=plan.adapter_rank is None)
     return finish(prepared, _output(prepared), out, Threads(threads))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
 from polytask.errors import InputError
+from polytask.merging.given import as_list
 from polytask.merging.memory import Direction
 
 __all__ = ["SCALES", "Sweep", "sweep"]
@@ -52,7 +54,7 @@ def sweep(
         scales: that are tried.
 
     Raises:
-        InputError: there is no scale, or a score is NaN.
+        InputError: the direction is none, there is no scale, or a score is no number.
 
     Example:
         >>> import torch
@@ -63,10 +65,21 @@ def sweep(
         >>> found.best
         0.3
     """
+    if not isinstance(direction, Direction):
+        kind = type(direction).__name__
+        raise InputError(f"direction: expected what prepare_state_dicts returns, got {kind}")
+    scales = as_list("scales", scales)
     if not scales:
         raise InputError("scales: there is none to try")
-    scores = {scale: float(score(direction.apply(scale))) for scale in scales}
-    for scale, found in scores.items():
-        if math.isnan(found):
-            raise InputError(f"score: is NaN at scale {scale}")
-    return Sweep(scores)
+    return Sweep({scale: _number(score(direction.apply(scale)), scale) for scale in scales})
+
+
+def _number(found: Any, scale: float) -> float:
+    """A score as a number of Python."""
+    try:
+        missing = math.isnan(found)  # unlike float it refuses texts
+    except (TypeError, ValueError) as error:
+        raise InputError(f"score: is no number at scale {scale}: {found!r}") from error
+    if missing:
+        raise InputError(f"score: is NaN at scale {scale}")
+    return float(found)

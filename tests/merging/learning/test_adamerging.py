@@ -109,7 +109,10 @@ def test_conflicting_elements_are_dropped_one_by_one() -> None:
         ({"each": "layer"}, "unknown each 'layer'"),
         ({"density": 0}, "density"),
         ({"density": 1.2}, "density"),
+        ({"density": [0.1, 0.2]}, r"density: must be a finite number, got \[0.1, 0.2\]"),
         ({"start": math.nan}, "start: must be a finite number"),
+        ({"start": 5}, r"start: must be in \[0, 1\], got 5"),
+        ({"start": -2}, r"start: must be in \[0, 1\], got -2"),
     ],
 )
 def test_options_that_are_none(options: dict[str, Any], message: str) -> None:

@@ -110,6 +110,13 @@ def test_a_start_that_is_none() -> None:
         self_positioning(line([0.0], a=[1.0]), to([0.0]), start="far")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [1.0, None])
+def test_a_loss_that_is_no_tensor_is_refused(value: Any) -> None:
+    kind = type(value).__name__
+    with pytest.raises(InputError, match=f"loss of task 'a': returned {kind}, not a tensor"):
+        atlas(line([0.0], a=[1.0]), lambda outputs, task, batch: value, steps=1)
+
+
 def test_a_loss_for_each_row_is_refused() -> None:
     def rows(outputs: Tensor, task: str, batch: Any) -> Tensor:
         return outputs

@@ -294,7 +294,9 @@ def test_narrow_weights_stay_narrow() -> None:
         ({"rate": 0}, "rate: must be positive"),
         ({"temperature": 0.0}, "temperature: must be positive"),
         ({"initial_logits": math.inf}, "initial_logits: must be a finite number"),
-        ({"scale": "large"}, "must be a finite number"),
+        ({"scale": "large"}, "scale: must be a finite number"),
+        ({"inner": 3}, "inner: expected an InnerLevel, or None, got 3"),
+        ({"inner": InnerLevel}, "inner: expected an InnerLevel, or None, got <class"),
         ({"seed": -1}, "seed: must be an integer of at least 0"),
     ],
 )

@@ -202,6 +202,9 @@ def test_narrow_weights_stay_narrow() -> None:
         ({"models": {"a": {"weight": torch.tensor([1.0, float("nan")])}}}, "a: .*'weight' holds"),
         ({"base": {"weight": torch.tensor([1.0, float("inf")])}}, "base: .*'weight' holds"),
         ({"model": nn.Linear(1, 2)}, "model: its tensors are not those of base"),
+        ({"model": {"weight": torch.ones(2)}}, "model: expected a module, got dict"),
+        ({"model": nn.Linear}, "model: expected a module, got type"),
+        ({"outputs": None}, "outputs: expected a function of model, task and batch, got NoneType"),
     ],
 )
 def test_models_that_do_not_fit(changed: dict[str, Any], message: str) -> None:
@@ -219,6 +222,7 @@ def test_models_that_do_not_fit(changed: dict[str, Any], message: str) -> None:
         ({"outputs": lambda model, task, batch: (model(),)}, "returned tuple for 'a'"),
         ({"outputs": lambda model, task, batch: model()[0]}, "two classes .* outputs are scalar"),
         ({"outputs": lambda model, task, batch: model() * torch.nan}, "loss of task 'a'"),
+        ({"outputs": lambda model, task, batch: model().int()}, "'a': .* outputs are torch.int32"),
     ],
 )
 def test_batches_that_do_not_fit(changed: dict[str, Any], message: str) -> None:

@@ -143,6 +143,7 @@ def by_norm(model: Any, task: str, batch: Any) -> Tensor:
         ({"outputs": by_norm}, {}, r"task 'a': .* \[3\], those of its expert \[2\]"),
         ({"outputs": lambda model, task, batch: model() * torch.nan}, {}, "loss of task 'a'"),
         ({}, {"rank": 0}, "rank: must be an integer of at least 1"),
+        ({}, {"rank": 17}, "rank: must be at most 16 for features of width 2 .task 'a'., got 17"),
         ({}, {"steps": -1}, "steps"),
         ({}, {"rate": 0.0}, "rate: must be positive"),
         ({}, {"seed": -1}, "seed must not be negative"),
@@ -154,6 +155,14 @@ def test_what_cannot_be_corrected(
     experts: Experts = replace(line([0.0, 0.0], a=[1.0, 0.0], b=[0.0, 1.0]), **changed)
     with pytest.raises(InputError, match=message):
         surgery(experts, SHIFTED, **{"steps": 1, **options})
+
+
+def test_wide_features_may_have_as_many_units() -> None:
+    experts, state = line([0.0] * 20, a=[1.0] * 20), {"weight": torch.zeros(20)}
+    done = surgery(experts, state, rank=20, steps=0)
+    assert done.corrections["a"].down.weight.shape == (20, 20)
+    with pytest.raises(InputError, match="rank: must be at most 20 for features of width 20"):
+        surgery(experts, state, rank=21, steps=0)
 
 
 def test_a_merged_model_that_does_not_fit() -> None:

@@ -209,6 +209,7 @@ def test_a_task_that_is_none() -> None:
         (None, {}, "layers: expected a name, or task -> name, got NoneType"),
         ("0", {"rows": "sure"}, "unknown rows 'sure'"),
         ("0", {"start": math.inf}, "start"),
+        ("0", {"start": 5}, r"start: must be in \[0, 1\], got 5"),
         ("0", {"steps": 1.5}, "steps"),
         ("0", {"rate": -1}, "rate"),
     ],
@@ -224,6 +225,7 @@ def test_options_that_are_none(layers: Any, options: dict[str, Any], message: st
         ({"batches": {"a": [None], "c": [None]}}, "unknown task 'c'"),
         ({"outputs": lambda model, task, batch: model(batch).sum()}, "task 'a': tinting needs"),
         ({"outputs": lambda model, task, batch: model(batch)[:, :1]}, "two classes or more"),
+        ({"outputs": lambda model, task, batch: model(batch).int()}, "outputs are torch.int32"),
         ({"outputs": lambda model, task, batch: model(batch) / 0}, "loss of task 'a'"),
     ],
 )

@@ -90,6 +90,11 @@ def test_a_mask_of_no_layer_is_refused() -> None:
         collect_gramians(nn.Linear(2, 2), [torch.ones(1, 5, 2)], mask=lambda _: torch.ones(1, 7))
 
 
+def test_a_mask_of_nothing_is_told() -> None:
+    with pytest.raises(InputError, match=r"no row was seen: .* the mask leaves out all"):
+        collect_gramians(nn.Linear(2, 2), [torch.ones(1, 5, 2)], mask=lambda _: torch.zeros(1, 5))
+
+
 def test_autocast_does_not_narrow_the_sums() -> None:
     torch.manual_seed(0)
     layer, rows = nn.Linear(4, 2), [torch.randn(64, 4) for _ in range(300)]
@@ -143,6 +148,12 @@ def test_narrow_inputs_are_measured_in_float32() -> None:
         (nn.Linear(2, 2), [], "batches: there is none"),
         (nn.ReLU(), [torch.ones(2)], "no linear layer was called"),
         (nn.Linear(2, 2), [torch.full((1, 2), float("nan"))], "tensor 'weight': gramian is NaN"),
+        (nn.Linear(2, 2), [torch.ones(0, 2)], "batches: no row was seen: they are empty, or"),
+        (
+            nn.Sequential(nn.Linear(2, 2)),
+            [(torch.ones(3, 2), torch.ones(3))],
+            "layer of '0.weight' is called with a tuple, not a tensor: forward .* takes the inputs",
+        ),
     ],
 )
 def test_what_cannot_be_measured(model: nn.Module, batches: list[Any], message: str) -> None:

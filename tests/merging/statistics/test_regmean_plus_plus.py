@@ -130,9 +130,15 @@ def test_berts() -> None:
 
 @pytest.mark.parametrize(
     ("blocks", "message"),
-    [(["2"], "blocks: unknown block '2'.*there are: 0, 0.0, 0.2"), (["0.1"], "unknown block")],
+    [
+        (["2"], "blocks: unknown block '2'.*there are: 0, 0.0, 0.2"),
+        (["0.1"], "unknown block"),
+        ([], "blocks: there are none; leave it out for all numbered layers"),
+        (["0", "1", "0"], "blocks: '0' is named twice"),
+        ("0", "blocks: expected a list, got str"),
+    ],
 )
-def test_unknown_blocks(blocks: list[str], message: str) -> None:
+def test_wrong_blocks(blocks: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         regmean_plus_plus(experts(*family()), blocks=blocks)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from polytask.construct import plain
-from polytask.errors import InputError, unknown
+from polytask.errors import InputError
 from polytask.merging.adapters.extraction_layout import find_targets, saved_modules, whole_tensors
+from polytask.merging.adapters.extraction_options import Bias, Extraction
 from polytask.merging.adapters.output import AdapterOutput, joined_change
 from polytask.merging.adapters.peft_config import config_of_ranks
 from polytask.merging.adapters.truncation import rank_of_energy, squared_norm
@@ -24,47 +24,9 @@ from polytask.merging.methods.task_arithmetic import TaskArithmetic
 from polytask.merging.plan import Plan
 from polytask.merging.report import Report
 from polytask.merging.run import finish
-from polytask.merging.settings import check_count
 from polytask.merging.sources.adapter_layout import AdapterLayout, Target
 
-__all__ = ["Extraction", "extract_adapter"]
-
-Bias = Literal["none", "all"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extraction:
-    """What an adapter takes over of a change.
-
-    Args:
-        rank: of the factors of every weight, at most.
-        energy: share of the squared norm of each change that its factors keep; the rank follows.
-        targets: ends of names of modules (``query``, ``mlp.down_proj``); None for all linear
-            layers.
-        modules_to_save: ends of names of modules that are kept whole.
-        bias: ``all`` keeps biases that change whole, ``none`` leaves them out.
-        fan_in_fan_out: weights are stored as input x output (GPT-2).
-
-    Raises:
-        InputError: not exactly one of rank and energy, or a value that is none.
-    """
-
-    rank: int | None = None
-    energy: float | None = None
-    targets: Sequence[str] | None = None
-    modules_to_save: Sequence[str] = ()
-    bias: Bias = "all"
-    fan_in_fan_out: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.rank is None) == (self.energy is None):
-            raise InputError("give either rank or energy")
-        if self.rank is not None:
-            check_count("rank", self.rank, least=1)
-        if self.energy is not None and not 0 < self.energy <= 1:
-            raise InputError(f"energy: must be in (0, 1], got {self.energy}")
-        if self.bias not in ("none", "all"):
-            raise unknown("bias", self.bias, ("none", "all"))
+__all__ = ["extract_adapter"]
 
 
 def extract_adapter(
@@ -129,7 +91,10 @@ def _output(prepared: Prepared, asked: Extraction, base: Path, threads: Threads)
     shapes = {name: item.group.shape for name, (item, _) in changed.items()}
     targets = find_targets(shapes, asked.targets, asked.modules_to_save, asked.fan_in_fan_out)
     if not targets:
-        raise InputError(f"{prepared.plan.models[0]}: no linear layer differs from {base}")
+        among = " of targets" * (asked.targets is not None)
+        beside = " outside modules_to_save" * bool(asked.modules_to_save)
+        model = prepared.plan.models[0]
+        raise InputError(f"{model}: no linear layer{among}{beside} differs from {base}")
     names = [item.group.name for item in items]
     whole = whole_tensors(shapes, names, targets, asked.modules_to_save, asked.bias)
     ranks = _ranks(merger, [changed[name][0] for name in targets], asked, threads)

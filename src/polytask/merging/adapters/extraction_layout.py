@@ -44,7 +44,7 @@ def find_targets(
         if len(shape) == 2 and name.endswith(WEIGHT)
     ]
     for wanted in targets or ():
-        if not any(_ends(module, [wanted]) for module in modules):
+        if modules and not any(_ends(module, [wanted]) for module in modules):
             raise unknown("target", wanted, modules)
     chosen = [
         module

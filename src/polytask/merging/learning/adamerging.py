@@ -44,7 +44,7 @@ def adamerging(
         each: ``tensor`` (layer-wise in the paper) or ``task`` (task-wise).
         density: share of the elements of each task vector that is kept, in (0, 1]; 0.2 for
             AdaMerging++. None leaves task vectors as they are.
-        start: of the coefficients.
+        start: of the coefficients, in [0, 1].
         steps: of Adam.
         rate: of learning.
         loss: other than the entropy, for outputs that are no logits.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from polytask.errors import unknown
 from polytask.merging.learning.changes import Changes
-from polytask.merging.learning.checks import check_number
+from polytask.merging.learning.checks import check_within
 
 __all__ = ["Coefficients", "Each"]
 
@@ -24,11 +24,11 @@ class Coefficients(nn.Module):
     Args:
         changes: what they are factors of.
         each: ``task`` or ``tensor``.
-        start: their value before anything is learned.
+        start: their value before anything is learned, within the bounds.
         bounds: least and largest value that counts; beyond them there is no gradient.
 
     Raises:
-        InputError: no such kind, or a start that is no number.
+        InputError: no such kind, or a start that is no number within the bounds.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Coefficients(nn.Module):
         super().__init__()
         if each not in ("task", "tensor"):
             raise unknown("each", each, ("task", "tensor"))
-        check_number("start", start)
+        check_within("start", start, bounds)
         self._tasks: Sequence[str] = changes.tasks
         names = list(changes.stacked) if each == "tensor" else [""]
         self._columns: Mapping[str, int] = {name: column for column, name in enumerate(names)}

@@ -41,8 +41,8 @@ class Experts:
             logits ``[..., classes]``, as a rule. Heads of tasks that are not merged are its own.
 
     Raises:
-        InputError: weights do not fit each other or the module, hold NaN or infinities, or there
-            is no task.
+        InputError: there is no module, nothing that calls it or no task, or weights do not fit each
+            other or the module, or hold NaN or infinities.
 
     Example:
         >>> import torch
@@ -69,6 +69,11 @@ class Experts:
     outputs: Outputs
 
     def __post_init__(self) -> None:
+        if not isinstance(self.model, nn.Module):
+            raise InputError(f"model: expected a module, got {type(self.model).__name__}")
+        if not callable(self.outputs):
+            kind = type(self.outputs).__name__
+            raise InputError(f"outputs: expected a function of model, task and batch, got {kind}")
         for name in ("models", "batches"):
             if not isinstance(given := getattr(self, name), Mapping):
                 raise InputError(f"{name}: expected a mapping of tasks, got {type(given).__name__}")

@@ -25,12 +25,16 @@ def imitation(outputs: Tensor, wanted: Tensor, task: str, *, rows: Rows) -> Tens
         rows: those that `confident` keeps, or all.
 
     Raises:
-        InputError: the shapes differ, or there are no two classes.
+        InputError: the shapes differ, there are no two classes, or outputs are integers.
     """
     if outputs.shape != wanted.shape or outputs.dim() == 0 or outputs.shape[-1] < 2:
         raise InputError(
             f"task {task!r}: tinting needs logits [..., classes] of two classes or more, "
             f"outputs are {list(outputs.shape)}, those of the expert {list(wanted.shape)}"
+        )
+    if not outputs.is_floating_point():
+        raise InputError(
+            f"task {task!r}: tinting needs logits, outputs are {outputs.dtype}: not floating-point"
         )
     outputs, wanted = outputs.flatten(0, -2), wanted.flatten(0, -2)
     if rows == "confident":

@@ -20,7 +20,7 @@ def entropy(outputs: Tensor, task: str, batch: Any = None) -> Tensor:
         batch: not looked at.
 
     Raises:
-        InputError: there are no two classes.
+        InputError: they are integers, or there are no two classes.
     """
     check_logits(outputs, task)
     logs = outputs.log_softmax(-1)
@@ -31,11 +31,15 @@ def check_logits(outputs: Tensor, task: str) -> None:
     """Refuse outputs that are no logits ``[..., classes]`` of two classes or more.
 
     Raises:
-        InputError: there are no two classes; it names the task.
+        InputError: they are integers, or there are no two classes; it names the task.
     """
     if outputs.dim() == 0 or outputs.shape[-1] < 2:
         shape = " x ".join(map(str, outputs.shape)) or "scalar"
         raise InputError(
             f"task {task!r}: entropy needs logits of two classes or more in the last dimension, "
             f"outputs are {shape}; give a loss of your own"
+        )
+    if not outputs.is_floating_point():
+        raise InputError(
+            f"task {task!r}: entropy needs logits, outputs are {outputs.dtype}: not floating-point"
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from polytask.errors import InputError
 from polytask.merging.learning.changes import Changes, detached
-from polytask.merging.learning.checks import check_count, check_positive
+from polytask.merging.learning.checks import check_count, check_number, check_positive
 from polytask.merging.learning.coefficients import Coefficients
 from polytask.merging.learning.experts import Experts
 from polytask.merging.learning.inner_level import InnerLevel
@@ -34,7 +35,8 @@ class MaskedMerge:
         loss: that coefficients lower.
 
     Raises:
-        InputError: a task has no batches or no model, or the scale is no number.
+        InputError: a task has no batches or no model, the scale is no number, or the inner level
+            is none.
     """
 
     def __init__(
@@ -48,6 +50,9 @@ class MaskedMerge:
         loss: Loss,
     ) -> None:
         experts.check_paired()
+        check_number("scale", scale)
+        if inner is not None and not isinstance(inner, InnerLevel):
+            raise InputError(f"inner: expected an InnerLevel, or None, got {inner!r}")
         self._experts, self._changes, self._mask = experts, changes, mask
         self._scale, self._inner, self._loss = scale, inner, loss
         self._factors = self._start().requires_grad_(False)

@@ -19,12 +19,16 @@ from polytask.randomness import initialised
 
 __all__ = ["surgery"]
 
+RANK = 16
+"""Width of the bottleneck in the authors' code, for features of 512 or 768; features with fewer may
+have it, too: with relu, more units than features still add something."""
+
 
 def surgery(
     experts: Experts,
     state: State,
     *,
-    rank: int = 16,
+    rank: int = RANK,
     steps: int = 1000,
     rate: float = 1e-3,
     seed: int = 0,
@@ -45,7 +49,7 @@ def surgery(
             ``[..., D]`` that go into the head of the task. All batches are walked through once more
             before and once after learning, for the representation bias.
         state: the merged model, name -> tensor.
-        rank: width of the bottleneck, D_k is ``[rank, D]``.
+        rank: width of the bottleneck, D_k is ``[rank, D]``; at most D, or 16 if that is more.
         steps: of Adam.
         rate: of learning.
         seed: of D_k before anything is learned; U_k is 0.
@@ -96,8 +100,12 @@ def _correction(experts: Experts, state: State, task: str, rank: int, seed: int)
         raise InputError(
             f"outputs: for task {task!r} they are {features.dtype} {shape}, not features [..., D]"
         )
+    width = features.shape[-1]
+    if rank > max(width, RANK):
+        most = f"{max(width, RANK)} for features of width {width}"
+        raise InputError(f"rank: must be at most {most} (task {task!r}), got {rank}")
     with initialised(seed, "surgery", task):
-        return Correction(features.shape[-1], rank).to(features.device)
+        return Correction(width, rank).to(features.device)
 
 
 def _biases(

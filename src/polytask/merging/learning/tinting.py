@@ -50,7 +50,7 @@ def tinting(
             parameters of the module, not its buffers, are those of the task alone.
         rows: that count: ``confident``, where the expert says what the merged model says or is at
             least as sure of another class, or ``all``.
-        start: of the coefficients.
+        start: of the coefficients, in [0, 1].
         steps: of Adam.
         rate: of learning.
 

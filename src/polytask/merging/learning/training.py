@@ -53,7 +53,8 @@ def learn(
         The sum of the losses before each step.
 
     Raises:
-        InputError: there are no batches, or a loss is not finite.
+        InputError: there are no batches, or a loss is no tensor, no number or not finite, or does
+            not depend on what is learned.
     """
     streams = {task: experts.endless(task) for task in experts.batches}
     parameters = [value for group in optimizer.param_groups for value in group["params"]]
@@ -104,6 +105,11 @@ def backward(
     for task, stream in streams.items():
         batch = next(stream)
         value = loss(experts.call({**leaves, **own(task)}, task, batch), task, batch)
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise InputError(
+                f"loss of task {task!r}: returned {kind}, not a tensor with a gradient"
+            )
         if value.numel() != 1 or not bool(value.isfinite()):
             raise InputError(f"loss of task {task!r}: is no finite number: {value}")
         _differentiate(value, wanted, task)

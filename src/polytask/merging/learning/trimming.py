@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from polytask.merging.learning.changes import Changes
+from polytask.merging.learning.checks import check_number
 from polytask.merging.methods.trim import at_least, count_of
 from polytask.merging.settings import check_shares
 
@@ -25,8 +26,9 @@ def trim(changes: Changes, density: float) -> None:
         density: share of the elements of each task vector that is kept, in (0, 1].
 
     Raises:
-        InputError: the density is out of its range.
+        InputError: the density is no number, or out of its range.
     """
+    check_number("density", density)
     check_shares("density", density)
     least = [_threshold(changes, index, density) for index in range(len(changes.tasks))]
     for stacked in changes.stacked.values():

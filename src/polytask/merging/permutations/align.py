@@ -14,7 +14,7 @@ from polytask.merging.permutations.distance import distance
 from polytask.merging.permutations.matching import match
 from polytask.merging.permutations.permute import permute_state_dict
 from polytask.merging.permutations.permuted_source import PermutedSource
-from polytask.merging.permutations.spec import PermutationSpec
+from polytask.merging.permutations.spec import GivenSpec, PermutationSpec, as_spec
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.state_dict import StateDict
 
@@ -50,7 +50,7 @@ class Alignment(Matched):
 def align_state_dict(
     reference: Mapping[str, Tensor],
     model: Mapping[str, Tensor],
-    spec: PermutationSpec,
+    spec: GivenSpec,
     *,
     seed: int = 0,
 ) -> Alignment:
@@ -69,16 +69,17 @@ def align_state_dict(
     Args:
         reference: whose order is kept.
         model: with the same tensors.
-        spec: where the units are, as `permutation_spec` finds it.
+        spec: where the units are, as `permutation_spec` finds it; or the axes of one.
         seed: of the order in which permutations are tried.
 
     Returns:
         The model in its new order (gradients pass), with its permutations and distances.
 
     Raises:
-        InputError: the tensors of the models differ, the spec does not fit them, or a value is NaN
-            or infinite.
+        InputError: the tensors of the models differ, the spec is none or does not fit them, or a
+            value is NaN or infinite.
     """
+    spec = as_spec(spec)
     sources = StateDict("reference", reference), StateDict("model", model)
     align(sources[0], [sources[1]])
     found = match_sources(*sources, spec, seed=seed, mapper=Threads())

@@ -16,7 +16,7 @@ from polytask.merging.permutations.distance import distance
 from polytask.merging.permutations.matching import match, weights_of, whole
 from polytask.merging.permutations.permute import permute_state_dict
 from polytask.merging.permutations.permuted_source import PermutedSource
-from polytask.merging.permutations.spec import PermutationSpec
+from polytask.merging.permutations.spec import GivenSpec, PermutationSpec, as_spec
 from polytask.merging.sources.base import Source
 from polytask.merging.sources.state_dict import StateDict
 from polytask.randomness import seeded
@@ -25,7 +25,7 @@ __all__ = ["align_state_dicts"]
 
 
 def align_state_dicts(
-    models: Sequence[Mapping[str, Tensor]], spec: PermutationSpec, *, seed: int = 0
+    models: Sequence[Mapping[str, Tensor]], spec: GivenSpec, *, seed: int = 0
 ) -> list[Alignment]:
     """Put the hidden units of several models into one order, that of none of them.
 
@@ -35,17 +35,17 @@ def align_state_dicts(
 
     Args:
         models: two or more, with the same tensors.
-        spec: where the units are, as `permutation_spec` finds it.
+        spec: where the units are, as `permutation_spec` finds it; or the axes of one.
         seed: of the order of the models, and of that in which permutations are tried.
 
     Returns:
         For each model its tensors in the common order; distances are those from the mean of all.
 
     Raises:
-        InputError: there are fewer than two models, their tensors differ, the spec does not fit
-            them, or a value is NaN or infinite.
+        InputError: there are fewer than two models, their tensors differ, the spec is none or does
+            not fit them, or a value is NaN or infinite.
     """
-    models = as_list("models", models)
+    models, spec = as_list("models", models), as_spec(spec)
     if len(models) < 2:
         raise InputError(f"models: give at least two, got {len(models)}")
     sources = [StateDict(f"models[{index}]", model) for index, model in enumerate(models)]

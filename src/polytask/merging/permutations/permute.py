@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from polytask.errors import InputError, unknown
-from polytask.merging.permutations.spec import Axes, PermutationSpec
+from polytask.merging.permutations.spec import Axes, GivenSpec, PermutationSpec, as_spec
 
 __all__ = ["Permutations", "check_permutations", "permute_state_dict", "permuted"]
 
@@ -18,22 +18,23 @@ stay."""
 
 
 def permute_state_dict(
-    state: Mapping[str, Tensor], spec: PermutationSpec, permutations: Permutations
+    state: Mapping[str, Tensor], spec: GivenSpec, permutations: Permutations
 ) -> dict[str, Tensor]:
     """Put the units of a model into another order.
 
     Args:
         state: the model.
-        spec: where its units are.
+        spec: where its units are; or the axes of a spec.
         permutations: name -> which unit comes to each place, ``[units]``; others stay.
 
     Returns:
         Name -> tensor; gradients pass. Names that share a tensor share one in the result.
 
     Raises:
-        InputError: the spec does not fit the model, or moves names that share a tensor differently;
-            or a permutation is unknown or none.
+        InputError: the spec is none, does not fit the model, or moves names that share a tensor
+            differently; or a permutation is unknown or none.
     """
+    spec = as_spec(spec)
     check_permutations(spec, {name: tuple(t.shape) for name, t in state.items()}, permutations)
     made: dict[tuple[object, ...], tuple[str, Tensor]] = {}
     found = {}

@@ -25,7 +25,7 @@ from polytask.merging.output.reporting import make_report
 from polytask.merging.permutations.align import Matched, match_sources
 from polytask.merging.permutations.names import spec_from_names
 from polytask.merging.permutations.permuted_source import PermutedSource
-from polytask.merging.permutations.spec import PermutationSpec
+from polytask.merging.permutations.spec import GivenSpec, PermutationSpec, as_spec
 from polytask.merging.plan import Plan
 from polytask.merging.report import Report
 from polytask.merging.tokens.tokenizers import check_tokenizers
@@ -43,7 +43,7 @@ def rebasin(
     reference: str | Path,
     model: str | Path,
     out: str | Path,
-    spec: PermutationSpec | None = None,
+    spec: GivenSpec | None = None,
     seed: int = 0,
     shard_size: int | str = "5GB",
     threads: int | None = None,
@@ -61,15 +61,15 @@ def rebasin(
         out: the new folder, with configuration and tokenizer of the model, and ``merge.json``:
             under ``rebasin`` the distances before and after, and for each permutation how many
             units it has and how many moved.
-        spec: where the units are; by default what `spec_from_names` finds.
+        spec: where the units are, or the axes of a spec; by default what `spec_from_names` finds.
         seed: of the order in which permutations are tried.
         shard_size: most bytes of a file of weights, such as 2_000_000_000 or "2GB".
         threads: how many; as many as processors by default.
 
     Raises:
         InputError: the models do not fit each other, their layers are not known and there is no
-            spec, the spec does not fit them, ``out`` exists, or a value is NaN or infinite; nothing
-            was written.
+            spec, the spec is none or does not fit them, ``out`` exists, or a value is NaN or
+            infinite; nothing was written.
         RunError: the result cannot be written; nothing was.
     """
     reference, model = as_path("reference", reference), as_path("model", model)
@@ -78,7 +78,7 @@ def rebasin(
     prepared = prepare(plan, out)
     [start], [moving] = open_inputs(None, [reference], tokenizer="same"), prepared.inputs
     differing = _compare(start, moving)
-    chosen = _by_names(moving) if spec is None else spec
+    chosen = _by_names(moving) if spec is None else as_spec(spec)
     found = match_sources(start.source, moving.source, chosen, seed=seed, mapper=work)
     notes = [*prepared.notes, *differing, *_unknown(chosen)]
     moved = _moved(replace(prepared, notes=notes), chosen, found)
@@ -96,8 +96,8 @@ def _by_names(model: Input) -> PermutationSpec:
 def _compare(reference: Input, model: Input) -> list[str]:
     """Notes on what differs beside the weights, after a look that the models fit."""
     align(reference.source, [model.source])
-    check_tokenizers(reference.location, [model.location])
-    return check_assets(model.location, [reference.location], changed=())
+    notes = check_tokenizers(reference.location, [model.location])
+    return [*notes, *check_assets(model.location, [reference.location], changed=())]
 
 
 def _unknown(spec: PermutationSpec) -> list[str]:

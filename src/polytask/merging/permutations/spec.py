@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from polytask.errors import InputError, unknown
+from polytask.merging.given import as_list
 from polytask.merging.permutations.axis import Axis
 
-__all__ = ["Axes", "PermutationSpec"]
+__all__ = ["Axes", "GivenSpec", "PermutationSpec", "as_spec"]
 
 Axes = tuple[Axis | None, ...]
 """For each axis of a tensor what moves it; None, or nothing at the end, if nothing does."""
@@ -26,7 +27,8 @@ class PermutationSpec:
         unknown: what could not be followed, and therefore keeps its order.
 
     Raises:
-        InputError: a value is neither a name, nor an axis, nor None.
+        InputError: there is no mapping from tensors to lists, or a value is neither a name, nor an
+            axis, nor None.
 
     Example:
         >>> spec = PermutationSpec({"up.weight": ("hidden",), "down.weight": (None, "hidden")})
@@ -43,7 +45,9 @@ class PermutationSpec:
         *,
         unknown: Sequence[str] = (),
     ) -> None:
-        made = {name: tuple(_axis(name, one) for one in given) for name, given in axes.items()}
+        if not isinstance(axes, Mapping):
+            raise InputError(f"axes: expected tensor -> its axes, got {type(axes).__name__}")
+        made = {name: _axes(name, given) for name, given in axes.items()}
         object.__setattr__(self, "axes", made)
         object.__setattr__(self, "unknown", tuple(unknown))
 
@@ -79,6 +83,28 @@ class PermutationSpec:
             for dim, axis in enumerate(axes):
                 if axis is not None:
                     yield name, dim, axis
+
+
+GivenSpec = PermutationSpec | Mapping[str, Sequence[str | Axis | None]]
+"""A spec, or the axes that it is made of."""
+
+
+def as_spec(given: GivenSpec) -> PermutationSpec:
+    """A spec, made if only its axes are given.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if isinstance(given, PermutationSpec):
+        return given
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise InputError(f"spec: expected a PermutationSpec, or tensor -> its axes, got {kind}")
+    return PermutationSpec(given)
+
+
+def _axes(name: str, given: Sequence[str | Axis | None]) -> Axes:
+    return tuple(_axis(name, one) for one in as_list(f"tensor {name!r}", given))
 
 
 def _axis(name: str, given: object) -> Axis | None:

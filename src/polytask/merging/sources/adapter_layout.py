@@ -50,12 +50,14 @@ def find_layout(tensors: Source, config: AdapterConfig, base: Source) -> Adapter
     """Find for each tensor of an adapter the tensor of the base that it changes.
 
     Raises:
-        InputError: a tensor cannot be understood or contradicts the configuration, or the adapter
-            is one for another base: a tensor is absent there or has another shape.
+        InputError: a tensor cannot be understood or contradicts the configuration, a factor holds
+            integers, or the adapter is one for another base: a tensor is absent there or has
+            another shape.
     """
     content = read_names(tensors.label, tensors.entries)
     for module, factors in content.factors.items():
         _check_rank(tensors, config, module, factors)
+        _check_numbers(tensors, factors)
     weights = {f"{module}.weight": module for module in content.factors}
     if not weights:
         raise InputError(f"{tensors.label}: holds no factors of LoRA")
@@ -83,6 +85,15 @@ def _check_rank(tensors: Source, config: AdapterConfig, module: str, factors: Fa
             f"{tensors.label}: module {module!r} has rank {rank} by {config.file.name}, but "
             f"factors of shapes {_shown(down)} and {_shown(up)}"
         )
+
+
+def _check_numbers(tensors: Source, factors: Factors) -> None:
+    for key in (factors.down, factors.up, factors.magnitude, factors.bias):
+        if key is not None and not tensors.entries[key].dtype.is_floating_point:
+            raise InputError(
+                f"{tensors.label}: tensor {key!r} is {tensors.entries[key].dtype}: factors are "
+                "floating-point numbers"
+            )
 
 
 def _whole(

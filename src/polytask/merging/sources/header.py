@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +60,14 @@ def read_header(file: Path) -> Header:
     """Read and check the header of a safetensors file.
 
     Raises:
-        InputError: the file is absent, truncated or no safetensors file, or its header contradicts
-            itself or the size of the file; names the file and the tensor.
+        InputError: the file is absent, no regular one, truncated or no safetensors file, or its
+            header contradicts itself or the size of the file; names the file and the tensor.
     """
     try:
-        size = file.stat().st_size
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # opening a named pipe would wait for a writer
+            raise InputError(f"{file}: cannot be read: it is no regular file")
+        size = found.st_size
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if size < 8 or length > min(size - 8, LONGEST_HEADER):

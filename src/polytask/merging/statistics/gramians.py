@@ -53,8 +53,8 @@ def collect_gramians(
         ``[inputs, inputs]`` for each layer, under the name of its weight, in float32 or wider.
 
     Raises:
-        InputError: there is no batch, no linear layer was called, the mask fits none of them, or a
-            product is NaN or infinite.
+        InputError: there is no batch, no linear layer was called, or with no rows that count, or
+            with what is no tensor, the mask fits none of them, or a product is NaN or infinite.
 
     Example:
         >>> layer = nn.Linear(2, 1)
@@ -112,8 +112,10 @@ class Gramians:
         Raises:
             InputError: there were none, or it is not finite.
         """
-        if not self._counts.total():
+        if not self._counts:
             raise InputError("model: no linear layer was called that has a weight for itself")
+        if not self._counts.total():
+            raise InputError("batches: no row was seen: they are empty, or the mask leaves out all")
         counts = {name: count for name, count in self._counts.items() if count}
         found = {name: (self._sums[name] / count).cpu() for name, count in counts.items()}
         transposed = frozenset(name for name in found if _is_conv1d(self._layers[name]))
@@ -124,7 +126,14 @@ class Gramians:
     def _see(
         self, name: str, layer: nn.Module, args: tuple[Tensor, ...], kwargs: Mapping[str, Tensor]
     ) -> None:
-        inputs = next(iter((*args, *kwargs.values()))).detach()
+        given: object = next(iter((*args, *kwargs.values())))
+        if not isinstance(given, Tensor):
+            raise InputError(
+                f"the layer of {name!r} is called with a {type(given).__name__}, not a tensor: "
+                "forward (or outputs of experts) takes the inputs out of a batch, such as "
+                "forward=lambda model, batch: model(batch[0])"
+            )
+        inputs = given.detach()
         rows = inputs.reshape(-1, inputs.shape[-1])
         if self.mask is not None and self.mask.shape == inputs.shape[:-1]:
             rows, self.masked = inputs[self.mask.to(inputs.device).bool()], True

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from polytask.errors import InputError, unknown
+from polytask.merging.given import as_list
 from polytask.merging.learning.experts import Experts
 from polytask.merging.memory import merge_state_dicts
 from polytask.merging.place import layer_of
@@ -51,8 +52,8 @@ def regmean_plus_plus(
         Name -> tensor, in the dtype that the models have together.
 
     Raises:
-        InputError: a task has no model or no batches, a block is unknown or has no linear layer
-            that is called, there are none, or the models cannot be merged.
+        InputError: a task has no model or no batches, a block is unknown, named twice or has no
+            linear layer that is called, there are none, or the models cannot be merged.
 
     Example:
         >>> from polytask import merging
@@ -70,7 +71,7 @@ def regmean_plus_plus(
     experts.check_paired()
     models, layers, ties = list(experts.models.values()), linear_layers(experts.model), experts.ties
     merged, masked, last = merge_state_dicts("average", models=models), False, None
-    for block in _numbered(experts.model) if blocks is None else blocks:
+    for block in _numbered(experts.model) if blocks is None else _chosen(blocks):
         names = _names(block, experts.base)
         parts = [{name: model[name] for name in names} for model in models]
         inside = {name: layers[name] for name in names if name in layers}
@@ -93,6 +94,16 @@ def _numbered(model: nn.Module) -> list[str]:
     if not found:
         raise InputError("blocks: the model has no numbered layers: name its blocks")
     return list(dict.fromkeys(found))
+
+
+def _chosen(blocks: Sequence[str]) -> Sequence[str]:
+    """Blocks that are named; each takes its turn once."""
+    found = as_list("blocks", blocks)
+    if not found:
+        raise InputError("blocks: there are none; leave it out for all numbered layers")
+    if again := [block for index, block in enumerate(found) if block in found[:index]]:
+        raise InputError(f"blocks: {again[0]!r} is named twice")
+    return found
 
 
 def _names(block: str, state: Mapping[str, Tensor]) -> list[str]:

@@ -53,9 +53,11 @@ def permutation_spec(module: nn.Module, example_inputs: Inputs) -> PermutationSp
         The permutations, each named after the first axis of a tensor that it moves.
 
     Raises:
-        InputError: the module returns no tensor, or computes something else with shuffled units,
-            because it does something with them that PyTorch does not tell.
+        InputError: it is no module, returns no tensor, or computes something else with shuffled
+            units, because it does something with them that PyTorch does not tell.
     """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"module: expected a module, got {type(module).__name__}")
     module = copy.deepcopy(module).double().eval()
     inputs = _double(example_inputs)
     state = module.state_dict(keep_vars=True)
