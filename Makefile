@@ -21,7 +21,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONUTF8 := 1
 
-.PHONY: help quickstart test lint format bench docs clean
+.PHONY: help quickstart test parity lint format bench docs clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,6 +36,12 @@ test: export TOKENIZERS_PARALLELISM := false
 test: export MPLBACKEND := Agg
 test: $(VENV)/.installed-test  ## run all tests; ARGS="-k name" passes options to pytest
 	$(BIN)/python -m pytest tests -q -n auto --maxprocesses 8 --dist loadfile $(ARGS)
+
+# It needs other versions of our dependencies, so it has an environment of its own.
+parity: export HF_HUB_OFFLINE := 1
+parity: export POLYTASK_MERGEKIT := $(abspath $(VENV)-mergekit/bin/python)
+parity: $(VENV)/.installed-test $(VENV)-mergekit/.installed  ## compare merges with those of mergekit
+	$(BIN)/python -m pytest tests/merging/test_mergekit.py -q $(ARGS)
 
 lint: $(VENV)/.installed-lint  ## check format, style and types
 	$(BIN)/ruff format --check --output-format concise .
@@ -61,6 +67,13 @@ docs: $(VENV)/.installed-docs  ## build the site into site/, warnings are errors
 clean:  ## remove caches and what was built; keeps .venv and runs
 	rm -rf site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests recipes benchmarks docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(VENV)-mergekit/.installed: constraints.txt
+	@$(PYTHON) -m venv $(VENV)-mergekit
+	@echo "installing mergekit"
+	@$(VENV)-mergekit/bin/python -m pip install -qq $(TORCH)
+	@$(VENV)-mergekit/bin/python -m pip install -qq mergekit==0.1.5
+	@touch $@
 
 $(VENV)/.installed-torch: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "polytask needs Python >= 3.11: make PYTHON=python3.11 ...")'
