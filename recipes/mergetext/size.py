@@ -28,5 +28,5 @@ class Size:
     test: int = 400
     batches: int = 32
     rows: int = 16
-    adaptation: int = 50
+    adaptation: int = 30
     fisher: int = 128
