@@ -50,7 +50,7 @@ def write_page(folder: Path, readme: Path, size: Size) -> None:
         f"Eight text classifications, one 22 M parameter encoder finetuned for each ({size.steps} "
         f"steps of {BATCH} texts, frozen heads of class means, matrix products in bf16, weights in "
         f"fp32), merged in many ways"
-        f"{_beside(results)}.",
+        f"{_beside(results)}.{_finding(results)}",
         "```bash\npython recipes/mergetext/study.py --out runs/mergetext\n```",
         f"Macro-recall over eight tasks on at most {size.test} test texts each; {_named(seeds)}. "
         f"Factors{_largest(results)} and thresholds are chosen on {size.validation} "
@@ -96,6 +96,26 @@ def _beside(results: Results) -> str:
     if not all("joint" in result for result in results):
         return ""
     return ", beside joint training on all of them with as many steps for each task"
+
+
+def _finding(results: Results) -> str:
+    """The best of all methods that need weights alone, beside what it is compared with."""
+    kinds = {name: results[0][name]["kind"] for name in _measured(results, "mean")}
+
+    def share(name: str) -> float:
+        return float(
+            np.mean([100 * one[name]["mean"] / one["individual"]["mean"] for one in results])
+        )
+
+    if not (merged := [name for name, kind in kinds.items() if kind == "weights"]):
+        return ""
+    best = max(merged, key=share)
+    others = [name for name in ("average", "joint", "base") if name in kinds]
+    beside = ", ".join(f"`{name}` {share(name):.1f} %" for name in others)
+    return (
+        f" The best single model from weights alone below, `{best}`, has {share(best):.1f} % of the "
+        f"macro-recall of the finetuned models; {beside}."
+    )
 
 
 def _rows(results: Results) -> list[tuple[str, ...]]:

@@ -94,6 +94,12 @@ def test_the_study(study: ModuleType, tiny: str, tmp_path: Path) -> None:
     page = (tmp_path / "page.md").read_text()
     assert "(2 steps of 32 texts," in page
     assert "at most 30 test texts" in page
+    best = max(
+        (m for m in results if results[m].get("kind") == "weights"),
+        key=lambda m: results[m]["mean"],
+    )
+    assert f"The best single model from weights alone below, `{best}`, has" in page
+    assert "`joint`" in page
     assert "on 20 validation texts" in page
     assert all(f"`{name}`" in page for name in methods)
     assert "<svg" in (tmp_path / "out/report.html").read_text()
