@@ -113,8 +113,8 @@ def _finding(results: Results) -> str:
     others = [name for name in ("average", "joint", "base") if name in kinds]
     beside = ", ".join(f"`{name}` {share(name):.1f} %" for name in others)
     return (
-        f" The best single model from weights alone below, `{best}`, has {share(best):.1f} % of the "
-        f"macro-recall of the finetuned models; {beside}."
+        f" The best single model from weights alone below, `{best}`, has {share(best):.1f} % of "
+        f"the macro-recall of the finetuned models; {beside}."
     )
 
 
