@@ -92,7 +92,7 @@ def _alone(path: Path) -> Iterator[Path]:
     partial.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(partial, os.O_RDONLY)
     try:
-        if not _is_locked(descriptor) or not _is_at(descriptor, partial):
+        if not _lock(descriptor) or not _is_at(descriptor, partial):
             raise RunError(f"cannot write {path}: somebody else is writing it")
         try:
             _empty(partial)
@@ -104,7 +104,7 @@ def _alone(path: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _is_locked(descriptor: int) -> bool:
+def _lock(descriptor: int) -> bool:
     """Lock an open folder; false if it is locked already."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.merging.conftest import Save, trained
@@ -69,3 +70,9 @@ def test_as_many_values_as_slices(values: tuple[float, ...], save: Save, tmp_pat
         run_plan(plan, out=tmp_path / "out")
     with pytest.raises(InputError, match=r"values by slice, there are 1 slices"):
         merge("linear", models=[folder], out=tmp_path / "out", weights=BySlice(values))
+
+
+@pytest.mark.parametrize("rules", [("layers.0", 0.5), (("x", 1, 2),), ((3, 1.0),), 0.5])
+def test_rules_that_are_none(rules: Any) -> None:
+    with pytest.raises(InputError, match="ByName: expected pairs of a part of a name, or None"):
+        ByName(rules)

@@ -28,6 +28,7 @@ __all__ = [
     "for_models",
     "for_tensor",
     "is_constant",
+    "parts_of",
 ]
 
 
@@ -52,6 +53,14 @@ class ByName:
     """
 
     rules: tuple[tuple[str | None, float | AlongDepth], ...]
+
+    def __post_init__(self) -> None:
+        given: object = self.rules
+        if not isinstance(given, list | tuple) or not all(map(_is_rule, given)):
+            raise InputError(
+                "ByName: expected pairs of a part of a name, or None, and a number; got "
+                f"{self.rules!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -208,7 +217,7 @@ def _numbers(name: str, setting: object, within: int = 0) -> Iterator[float]:
         yield float(setting)
         return
     level = next((i for i, k in enumerate(KINDS) if i >= within and isinstance(setting, k)), None)
-    parts = None if level is None else _parts(setting)
+    parts = None if level is None else parts_of(setting)
     if level is None or parts is None:
         raise InputError(f"{name}: expected a number, got {setting!r}")
     if not parts:
@@ -217,7 +226,14 @@ def _numbers(name: str, setting: object, within: int = 0) -> Iterator[float]:
         yield from _numbers(name, part, level + 1)
 
 
-def _parts(setting: object) -> Sequence[object] | None:
+def _is_rule(rule: object) -> bool:
+    """Whether a value is a pair of a part of a name, or None, and something else."""
+    if not isinstance(rule, list | tuple) or len(rule) != 2:
+        return False
+    return rule[0] is None or isinstance(rule[0], str)
+
+
+def parts_of(setting: object) -> Sequence[object] | None:
     """What a setting is made of; None if it is made of something else."""
     parts: object = setting
     if isinstance(setting, AlongDepth | BySlice):

@@ -1,7 +1,7 @@
 """Inner products of two models in bfloat16, as `pair_products` adds them up, in compiled code.
 
-Importing this needs numba. It is written in LLVM's vectors, because the sums then stay in registers
-of the processor: twice as fast as a loop over arrays.
+Importing this needs numba. It is written in LLVM's vectors, so that the sums stay in registers of
+the processor.
 """
 
 from __future__ import annotations

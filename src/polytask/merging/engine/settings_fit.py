@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Iterator
 
 from polytask.errors import InputError
 from polytask.merging.method import Method
 from polytask.merging.options import nested
-from polytask.merging.settings import ByName, BySlice
+from polytask.merging.settings import ByName, BySlice, parts_of
 
 __all__ = ["check_slices", "unused_rules"]
 
@@ -45,15 +44,16 @@ def unused_rules(method: Method, names: Collection[str]) -> list[str]:
         for part, _ in setting.rules
         if part is not None and not any(part in name for name in names)
     }
-    parts = {part for name in names for part in re.split(r"[.]", name)}
     return [
-        f"{option}: no tensor has {part!r} in its name{_near(part, parts)}"
+        f"{option}: no tensor has {part!r} in its name{_near(part, names)}"
         for option, part in rules
     ]
 
 
-def _near(part: str, parts: Collection[str]) -> str:
-    near = difflib.get_close_matches(part, sorted(parts), n=1)
+def _near(part: str, names: Collection[str]) -> str:
+    """The nearest of the parts between the dots of all names, as a part of a message."""
+    parts = sorted({known for name in names for known in name.split(".")})
+    near = difflib.get_close_matches(part, parts, n=1)
     return f"; the nearest is {near[0]!r}" if near else ""
 
 
@@ -66,13 +66,5 @@ def _settings(method: Method) -> Iterator[tuple[str, object]]:
 
 def _within(setting: object) -> Iterator[object]:
     yield setting
-    if isinstance(setting, list | tuple):
-        inner = list(setting)
-    elif isinstance(setting, BySlice):
-        inner = list(setting.values)
-    elif isinstance(setting, ByName):
-        inner = [value for _, value in setting.rules]
-    else:
-        inner = []
-    for value in inner:
-        yield from _within(value)
+    for part in parts_of(setting) or ():
+        yield from _within(part)
