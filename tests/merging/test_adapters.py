@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -331,18 +332,19 @@ def test_changes_and_task_vectors(base: Model, tmp_path: Path) -> None:
 
 
 def test_what_the_report_tells_apart(base: Model, tmp_path: Path) -> None:
-    """The same adapter twice, and the same factors with another scale."""
+    """An adapter and a copy of it, and the same factors with another scale."""
     pairs = factors(1, **LAYERS)
     one = save_adapter(tmp_path / "a", pairs)
+    copy = shutil.copytree(one, tmp_path / "copy")
     other = save_adapter(tmp_path / "b", pairs, lora_alpha=8)
     report = merge(
         "dare_linear",
         base=tmp_path / "base",
-        models=[one, one, other],
+        models=[one, copy, other],
         out=tmp_path / "out",
         density=0.5,
     )
-    assert report.notes == [f"the same weights: {one}, {one}"]
+    assert report.notes == [f"the same weights: {one}, {copy}"]
     assert [entry.get("occurrence") for entry in report.inputs] == [None, 0, 1, 0]
     assert json.loads((tmp_path / "out" / "merge.json").read_text())["unchanged"] == 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
@@ -84,7 +85,8 @@ def test_switches_and_shards(models: tuple[Model, list[Model]], polytask: Comman
     options_in_python = {"density": 0.5, "rescale": False, "seed": 3}
     assert same(found, merge_state_dicts("dare_ties", base=base, models=both, **options_in_python))
     assert index["metadata"]["total_size"] == sum(value.nbytes for value in found.values())
-    again = polytask("merge", "average", "out", "out", "--out", "again")  # shards as an input
+    shutil.copytree("out", "copy")
+    again = polytask("merge", "average", "out", "copy", "--out", "again")  # shards as an input
     assert again.code == 0, again.err
     assert same(load_file("again/model.safetensors"), found)
 
@@ -93,11 +95,14 @@ def test_warnings_are_said(
     models: tuple[Model, list[Model]], polytask: Command, caplog: pytest.LogCaptureFixture
 ) -> None:
     Path("b/config.json").write_text('{"model_type": "huge"}')
-    assert polytask("merge", "average", "a", "b", "a/", "--out", "out").code == 0
+    shutil.copytree("a", "copy")
+    twice = polytask("merge", "average", "a", "b", "a/", "--out", "out")
+    assert "models: a is listed twice; give it a larger weight instead" in twice.err
+    assert polytask("merge", "average", "a", "b", "copy", "--out", "out").code == 0
     notes = json.loads(Path("out/merge.json").read_text())["notes"]
     assert notes == [
         "config.json of b differs at model_type; that of a is kept",
-        "the same weights: a, a",
+        "the same weights: a, copy",
     ]
     assert [record.getMessage() for record in caplog.records] == [f"out: {n}" for n in notes]
 

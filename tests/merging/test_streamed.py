@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.merging.conftest import Model, Save, random_model, trained
 from tests.merging.methods import ALL, has, inputs, per_model
 from tests.merging.test_invariants import same
 
+from polytask.errors import InputError
 from polytask.merging import METHODS, AlongDepth, ByName, merge, merge_state_dicts
 from polytask.merging.engine import group, selection
 
@@ -104,18 +106,28 @@ def test_the_same_bits_in_another_process(save: Save, tmp_path: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_model_that_is_listed_twice_counts_twice(save: Save, tmp_path: Path) -> None:
+def test_the_same_weights_count_twice(save: Save, tmp_path: Path) -> None:
     base, models = trained(2)
     start, path = save("base", base), save("a", models[0])
-    report = merge("task_arithmetic", base=start, models=[path, path], out=tmp_path / "twice")
+    copy = shutil.copytree(path, tmp_path / "copy")
+    report = merge("task_arithmetic", base=start, models=[path, copy], out=tmp_path / "twice")
     expected = merge_state_dicts("task_arithmetic", base=base, models=models[:1], scale=2.0)
     found = load_file(tmp_path / "twice" / "model.safetensors")
     assert all(torch.allclose(found[name], expected[name], atol=1e-7) for name in found)
     assert [entry["occurrence"] for entry in report.inputs[1:]] == [0, 1]
-    assert report.notes == [f"the same weights: {path}, {path}"]
+    assert report.notes == [f"the same weights: {path}, {copy}"]
     masks = merge_state_dicts("dare_linear", base=base, models=[models[0], models[0]], density=0.5)
     single = merge_state_dicts("dare_linear", base=base, models=[models[0]], density=0.5, scale=2)
     assert not same(masks, single)  # each occurrence drops its own elements
+
+
+def test_a_model_that_is_listed_twice(save: Save, tmp_path: Path) -> None:
+    path = save("a", trained(1)[1][0])
+    (tmp_path / "link").symlink_to(path)
+    for again in (path, tmp_path / "a" / ".." / "a", tmp_path / "link"):
+        with pytest.raises(InputError, match="is listed twice; give it a larger weight instead"):
+            merge("average", models=[path, again], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_models_that_differ_where_no_fingerprint_looks(save: Save, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,8 @@ def test_what_is_not_merged_is_named(saved: Callable[..., list[Any]]) -> None:
         torch.testing.assert_close(merged[name], mean)
     for name in counts:
         assert int(merged[name]) == 0
-    same_counts = merge("linear", models=["a", "a"], out="again")
+    shutil.copytree("a", "copy")
+    same_counts = merge("linear", models=["a", "copy"], out="again")
     assert set(same_counts.copied) == counts
     assert not same_counts.from_reference
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class Plan:
 
     Raises:
         InputError: an unknown dtype, rounding or choice of tokenizer or heads, a path, seed or rank
-            that is none, a size that is none, models or statistics that the method cannot merge, or
+            that is none, the same path twice among the models, a size that is none, models or statistics that the method cannot merge, or
             statistics where layers or tokens are not those of the models.
     """
 
@@ -98,6 +99,7 @@ class Plan:
         object.__setattr__(self, "models", made)
         if self.base is not None:
             object.__setattr__(self, "base", _input("base", self.base))
+        _check_once(self.models)
         object.__setattr__(self, "statistics", as_paths("statistics", self.statistics))
         if self.dtype is not None:
             check_dtype(self.dtype)
@@ -134,6 +136,19 @@ class Plan:
 def _input(name: str, given: Path | Change | Stack) -> Path | Change | Stack:
     """What is merged; a text is the path of a model."""
     return given if isinstance(given, Change | Stack) else as_path(name, given)
+
+
+def _check_once(models: Iterable[Path | Change | Stack]) -> None:
+    """Refuse the same path among the models twice: a slip, or a weight of twice as much."""
+    seen: set[Path] = set()
+    for model in models:
+        if isinstance(model, Path):
+            path = Path(os.path.realpath(model))
+            if path in seen:
+                raise InputError(
+                    f"models: {model} is listed twice; give it a larger weight instead"
+                )
+            seen.add(path)
 
 
 def _described(method: Method) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -335,10 +336,11 @@ def test_configurations_that_differ_are_said(save: Save, tmp_path: Path) -> None
 
 def test_models_that_are_equal_are_said_as_merge_says_it(stored: Stored, tmp_path: Path) -> None:
     one = stored.paths["one"]
-    twice = {"one": one, "again": one, "two": stored.paths["two"]}
+    copy = shutil.copytree(one, tmp_path / "copy")
+    twice = {"one": one, "again": copy, "two": stored.paths["two"]}
     report = compress("int8", base=stored.folder, models=twice, out=tmp_path / "x")
-    merged = merge("task_arithmetic", base=stored.folder, models=[one, one], out=tmp_path / "out")
-    assert report.notes == merged.notes == [f"the same weights: {one}, {one}"]
+    merged = merge("task_arithmetic", base=stored.folder, models=[one, copy], out=tmp_path / "out")
+    assert report.notes == merged.notes == [f"the same weights: {one}, {copy}"]
 
 
 def test_a_seed_that_is_none(stored: Stored, tmp_path: Path) -> None:
