@@ -76,8 +76,9 @@ class Plan:
 
     Raises:
         InputError: an unknown dtype, rounding or choice of tokenizer or heads, a path, seed or rank
-            that is none, the same path twice among the models, a size that is none, models or statistics that the method cannot merge, or
-            statistics where layers or tokens are not those of the models.
+            that is none, the same path twice among the models, a size that is none, models or
+            statistics that the method cannot merge, or statistics where layers or tokens are not
+            those of the models.
     """
 
     method: Method
